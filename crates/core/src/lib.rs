@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The words and traits of Throughline: no I/O, no tasks, no clock of its own.
+//!
+//! Values enter a cache only by [`Cache::fill`] under a [`Lease`] or by [`Cache::publish`] under a
+//! [`Mark`]; truth enters a source only by [`Writer::prepare`] and [`Prepared::commit`]. Whoever looks
+//! for a wrong value therefore knows from which side it came.
+
+mod cache;
+mod clock;
+mod entry;
+mod error;
+mod key;
+mod plain;
+mod policy;
+mod record;
+mod rng;
+mod slot;
+mod source;
+mod tasks;
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub use cache::{Cache, Fill, Hit, Lease, LocalCache, LocalLookup, Lookup, Mark, Scope, Token, Touch};
+pub use clock::{Clock, Tick};
+pub use entry::{Entry, Fingerprint};
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use key::{KEY_LEN_MAX, Key};
+pub use plain::{PlainItem, PlainStore, PlainStored, PlainWhen};
+pub use policy::{Access, Level, Mode, ReadStrategy, Ttl, WriteStrategy};
+pub use record::{Record, Version};
+pub use rng::Rng;
+pub use slot::{Generation, NodeId, ResourceName, Route, Slot, SlotRef};
+pub use source::{
+    Canonical, Change, Condition, Effect, Intent, Loaded, Loader, Prepared, Refusal, Sent, Target, Write,
+    Writer,
+};
+pub use tasks::Tasks;
+
+/// A boxed future, for traits whose implementation the operator chooses by configuration.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
