@@ -1,2 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The strategies: the only code that moves data between a source and a cache.
+//!
+//! A [`Space`] is one resource, as bytes. Its reads are in `read/`, its writes in `write/`, the switch in
+//! `mode.rs`, and every counter in `stats.rs`. No backend is named here.
+
+mod lease;
+mod mark;
+mod mode;
+mod owed;
+mod policy;
+mod read;
+mod space;
+mod stats;
+mod write;
+
+pub use policy::{Generations, Policy};
+pub use read::{Bypass, Read, Served};
+pub use space::{Space, SpaceParts};
+pub use stats::{Counter, SpaceStats, StripedCounter};

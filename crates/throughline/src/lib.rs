@@ -1,2 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A cache between an application and its database that keeps the two in agreement.
+//!
+//! [`Throughline`] holds the resources; a [`Resource`] reads and writes typed records, a [`Space`] the
+//! same as bytes. This crate is the only one with a semver promise.
+
+mod clock;
+mod listing;
+mod record_key;
+mod resource;
+mod tasks;
+mod throughline;
+
+pub use clock::MonotonicClock;
+pub use listing::{About, Field, Format, JsonType, Listing};
+pub use record_key::{KeyPart, RecordKey};
+pub use resource::{Resource, Versioned};
+pub use tasks::TrackedTasks;
+pub use throughline::{Gauge, Throughline};
+pub use throughline_core::{
+    Access, BoxFuture, Cache, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Fill, Hit, Key,
+    Level, Loader, Mode, PlainItem, PlainStore, PlainStored, PlainWhen, ReadStrategy, Record, Refusal,
+    ResourceName, Result, Retry, Target, Tasks, Touch, Ttl, Version, Write, WriteStrategy, Writer,
+};
+pub use throughline_engine::{Bypass, Generations, Policy, Read, Served, Space, SpaceParts, SpaceStats};

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The switch: cache, source, shadow, and the safe way back.
+//!
+//! In the modes `source` and `shadow` writes go on marking and publishing as in `cache`, so every write
+//! through Throughline keeps the entries right, whichever way reads go. What may be wrong on the way back
+//! is what was changed behind our back, and what a bounded write could not invalidate. So:
+//!
+//! - entries that only this process uses are dropped on leaving `source`, all at once;
+//! - shared entries are kept, because every process goes on marking them; but the way back is closed until
+//!   each invalidation that is owed has been confirmed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use throughline_core::{Error, ErrorKind, Mode, Result};
+
+use crate::space::Space;
+
+/// The present mode.
+#[derive(Debug, Default)]
+pub(crate) struct ModeCell(AtomicU8);
+
+impl ModeCell {
+    pub(crate) fn get(&self) -> Mode {
+        match self.0.load(Ordering::Acquire) {
+            0 => Mode::Cache,
+            1 => Mode::Source,
+            _ => Mode::Shadow,
+        }
+    }
+
+    fn swap(&self, mode: Mode) -> Mode {
+        let number = match mode {
+            Mode::Cache => 0,
+            Mode::Source => 1,
+            Mode::Shadow => 2,
+        };
+        let before = self.get();
+        self.0.store(number, Ordering::Release);
+        before
+    }
+}
+
+impl Space {
+    /// Sends reads elsewhere from now on, and returns the mode before. Idempotent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] on the way to `cache` or `shadow` while the cache has not confirmed the
+    /// invalidation of what was written in the gap; the mode stays as it was.
+    pub async fn set_mode(self: &Arc<Self>, mode: Mode) -> Result<Mode> {
+        let before = self.mode.get();
+        if before == mode {
+            return Ok(before);
+        }
+        if mode != Mode::Source {
+            self.owed.settle(self).await;
+            let owed = self.owed.count();
+            if owed > 0 {
+                let detail = format!(
+                    "resource `{}`: {owed} invalidations are not confirmed by the cache yet; try again when it answers",
+                    self.name()
+                );
+                return Err(Error::new(ErrorKind::Unavailable, "switch the mode", detail));
+            }
+        }
+        if before == Mode::Source {
+            self.drop_entries("the mode was `source`");
+        }
+        self.mode.swap(mode);
+        self.stats.mode_switches.add(1);
+        tracing::info!(resource = %self.name(), from = before.as_str(), to = mode.as_str(), "mode switched");
+        Ok(before)
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A resource's settings, as the strategies need them.
+
+use throughline_core::{Access, Level, ReadStrategy, Ttl, WriteStrategy};
+
+/// The settings of one resource. They cannot contradict each other once assembly has checked them.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What a read may return.
+    pub level: Level,
+    /// How a miss is handled.
+    pub read: ReadStrategy,
+    /// How a write reaches source and cache.
+    pub write: WriteStrategy,
+    /// Whether records may be changed.
+    pub access: Access,
+    /// How long entries live.
+    pub ttl: Ttl,
+    /// How long a reader waits for another's lease or mark before it bypasses, in milliseconds (50 by default).
+    pub lease_wait_ms: u64,
+    /// The largest record that is cached, in bytes (1 MiB by default); larger ones are served uncached.
+    pub entry_bytes_max: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            level: Level::Bounded,
+            read: ReadStrategy::ReadThrough,
+            write: WriteStrategy::WriteThrough,
+            access: Access::Read,
+            ttl: Ttl::default(),
+            lease_wait_ms: 50,
+            entry_bytes_max: 1024 * 1024,
+        }
+    }
+}
+
+/// Who decides on the resource's part of the generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generations {
+    /// This process alone uses the entries: it starts with this number and raises it when it likes.
+    Own(u64),
+    /// Other processes share the entries: a number that only this process raised would split the cache,
+    /// and their writes would no longer reach what this process reads. It stays as it is.
+    Shared(u64),
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reads: which way an answer takes, and what came of it.
+
+mod bulk;
+mod cache_aside;
+mod load;
+mod look_up;
+mod read_through;
+mod shadow;
+
+use std::sync::Arc;
+
+use throughline_core::{Canonical, Hit, Intent, Key, Mode, ReadStrategy, Record, Result};
+
+use crate::space::Space;
+
+pub(crate) use bulk::get_many;
+pub(crate) use load::fits;
+
+/// The answer to a read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The record; `None` when the source has no such key.
+    pub record: Option<Record>,
+    /// Where the answer comes from.
+    pub served: Served,
+    /// Age of the entry that answered, in milliseconds; 0 for what was just loaded.
+    pub age_ms: u64,
+    /// Milliseconds until the entry expires; 0 when the answer is not in the cache.
+    pub ttl_left_ms: u64,
+}
+
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// An entry of the cache.
+    Hit,
+    /// The source, on a miss; `stored` says whether it was given to the cache.
+    Miss {
+        /// Whether a fill was sent.
+        stored: bool,
+    },
+    /// The source, past the cache, for this reason.
+    Bypass(Bypass),
+}
+
+/// Why a read went past the cache. Each has its counter in [`crate::SpaceStats`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bypass {
+    /// The resource has no cache.
+    NoCache,
+    /// The mode is `source`, or `shadow` after a comparison.
+    Mode,
+    /// The caller wanted an answer from the source.
+    Asked,
+    /// The key is not the canonical one of its row.
+    Key,
+    /// A write of this key could not be invalidated yet.
+    Owed,
+    /// The cache did not answer.
+    CacheError,
+    /// Another reader held the lease for longer than `lease_wait`.
+    Busy,
+    /// A writer held the key for longer than `lease_wait`.
+    Marked,
+    /// The cache gave no lease.
+    Refused,
+    /// The entry was made under another schema or by a stranger.
+    Foreign,
+}
+
+impl Read {
+    pub(crate) fn from_hit(hit: Hit) -> Self {
+        Self {
+            record: hit.entry.record,
+            served: Served::Hit,
+            age_ms: hit.age_ms,
+            ttl_left_ms: hit.ttl_left_ms,
+        }
+    }
+
+    fn from_source(record: Option<Record>, served: Served) -> Self {
+        Self {
+            record,
+            served,
+            age_ms: 0,
+            ttl_left_ms: 0,
+        }
+    }
+}
+
+/// Reads by mode and strategy, after the look-up in this process's memory found nothing.
+pub(crate) async fn get(space: &Arc<Space>, key: &Key) -> Result<Read> {
+    let canonical = space.parts.loader.canonical(key)?;
+    let Some(cache) = &space.parts.cache else {
+        return bypass(space, key, Bypass::NoCache).await;
+    };
+    if space.mode() == Mode::Source {
+        return bypass(space, key, Bypass::Mode).await;
+    }
+    if canonical != Canonical::Same {
+        return bypass(space, key, Bypass::Key).await;
+    }
+    if space.owed.holds(key) {
+        return bypass(space, key, Bypass::Owed).await;
+    }
+    match (space.mode(), space.policy().read) {
+        (Mode::Shadow, _) => shadow::get(space, cache, key).await,
+        (_, ReadStrategy::CacheAside) => cache_aside::get(space, cache, key).await,
+        (_, ReadStrategy::ReadThrough) => read_through::get(space, cache, key).await,
+    }
+}
+
+/// Reads at the source and leaves the cache as it is. Concurrent ones of a key are one load.
+pub(crate) async fn bypass(space: &Arc<Space>, key: &Key, why: Bypass) -> Result<Read> {
+    space.count_bypass(why);
+    let flown = space.bypass_flights.run(key, |sent| async {
+        let loaded = load::load(space, key, Intent { fill: false, sent }).await?;
+        Ok(Read::from_source(loaded.record, Served::Bypass(why)))
+    });
+    let flown = flown.await;
+    if flown.joined {
+        space.stats.joined.add(1);
+    }
+    // The joined flight may have had another reason for its bypass than this caller has.
+    flown.value.map(|read| Read {
+        served: Served::Bypass(why),
+        ..read
+    })
+}
+
+/// What the cache holds, without a lease and without the source.
+pub(crate) async fn cached(space: &Arc<Space>, key: &Key) -> Result<Option<Read>> {
+    let canonical = space.parts.loader.canonical(key)?;
+    let Some(cache) = &space.parts.cache else {
+        return Ok(None);
+    };
+    if space.mode() != Mode::Cache || canonical != Canonical::Same || space.owed.holds(key) {
+        return Ok(None);
+    }
+    let hit = cache.peek(&space.slot(key)).await?;
+    let hit = hit.filter(|hit| hit.entry.fingerprint == space.parts.fingerprint);
+    Ok(hit.map(|hit| {
+        space.count_hit(&hit);
+        Read::from_hit(hit)
+    }))
+}
+
+impl Space {
+    fn count_bypass(&self, why: Bypass) {
+        let stats = &self.stats;
+        let counter = match why {
+            Bypass::NoCache => &stats.bypass_no_cache,
+            Bypass::Mode => &stats.bypass_mode,
+            Bypass::Asked => &stats.bypass_asked,
+            Bypass::Key => &stats.bypass_key,
+            Bypass::Owed => &stats.bypass_owed,
+            Bypass::CacheError => &stats.bypass_cache_error,
+            Bypass::Busy => &stats.bypass_busy,
+            Bypass::Marked => &stats.bypass_marked,
+            Bypass::Refused => &stats.bypass_refused,
+            Bypass::Foreign => &stats.bypass_foreign,
+        };
+        counter.add(1);
+    }
+}

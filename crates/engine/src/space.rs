@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One resource, as bytes.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use throughline_core::{
+    Access, BoxFuture, Cache, Canonical, Clock, Effect, Error, ErrorKind, Fill, Fingerprint, Generation, Hit,
+    Key, Loader, LocalCache, LocalLookup, Mode, NodeId, ResourceName, Result, Rng, Route, Slot, SlotRef,
+    Tasks, Touch, Write, Writer,
+};
+use throughline_resilience::SingleFlight;
+
+use crate::mode::ModeCell;
+use crate::owed::Owed;
+use crate::policy::{Generations, Policy};
+use crate::read::{self, Read};
+use crate::stats::SpaceStats;
+use crate::write;
+
+/// What a [`Space`] is made of.
+#[derive(Debug)]
+pub struct SpaceParts {
+    /// The resource's name.
+    pub name: ResourceName,
+    /// The source's read side.
+    pub loader: Arc<dyn Loader>,
+    /// The source's write side, if it has one.
+    pub writer: Option<Arc<dyn Writer>>,
+    /// The cache; `None` serves everything from the source.
+    pub cache: Option<Arc<dyn Cache>>,
+    /// The same cache's look-up without waiting, if it is in this process.
+    pub local: Option<Arc<dyn LocalCache>>,
+    /// What the bytes of an entry mean.
+    pub fingerprint: Fingerprint,
+    /// Who decides on the generation.
+    pub generations: Generations,
+    /// The settings.
+    pub policy: Policy,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, for jitter.
+    pub rng: Arc<Rng>,
+    /// Background work.
+    pub tasks: Arc<dyn Tasks>,
+}
+
+/// One resource, as bytes: reads by its strategy, writes by its strategy, the switch, the counters.
+pub struct Space {
+    pub(crate) parts: SpaceParts,
+    pub(crate) mode: ModeCell,
+    generation: AtomicU64,
+    /// Resources over the same table, whose keys of a written row are marked too.
+    siblings: OnceLock<Vec<Weak<Space>>>,
+    /// Flights that begin with a look-up.
+    pub(crate) flights: SingleFlight<Result<Read>>,
+    /// Flights that must not be answered by the cache; apart from the others, so that nobody who wants the
+    /// source joins a flight that may find an entry.
+    pub(crate) bypass_flights: SingleFlight<Result<Read>>,
+    pub(crate) owed: Owed,
+    pub(crate) stats: SpaceStats,
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space")
+            .field("name", &self.parts.name)
+            .field("policy", &self.parts.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Space {
+    /// A resource made of `parts`, in mode `cache`.
+    pub fn new(parts: SpaceParts) -> Arc<Self> {
+        let (Generations::Own(start) | Generations::Shared(start)) = parts.generations;
+        Arc::new(Self {
+            parts,
+            mode: ModeCell::default(),
+            generation: AtomicU64::new(start),
+            siblings: OnceLock::new(),
+            flights: SingleFlight::default(),
+            bypass_flights: SingleFlight::default(),
+            owed: Owed::default(),
+            stats: SpaceStats::default(),
+        })
+    }
+
+    /// Names the other resources over the same table, once, before anything is served: a write of a row
+    /// marks its key in each of them.
+    ///
+    /// # Panics
+    /// When it is called twice.
+    pub fn set_siblings(&self, siblings: Vec<Weak<Self>>) {
+        self.siblings
+            .set(siblings)
+            .expect("assembly names the siblings once");
+    }
+
+    pub(crate) fn siblings(&self) -> impl Iterator<Item = Arc<Self>> {
+        self.siblings
+            .get()
+            .into_iter()
+            .flatten()
+            .filter_map(Weak::upgrade)
+    }
+
+    /// The resource's name.
+    pub fn name(&self) -> &ResourceName {
+        &self.parts.name
+    }
+
+    /// The settings.
+    pub fn policy(&self) -> &Policy {
+        &self.parts.policy
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &SpaceStats {
+        &self.stats
+    }
+
+    /// Whether entries are kept anywhere.
+    pub fn has_cache(&self) -> bool {
+        self.parts.cache.is_some()
+    }
+
+    /// Where reads go.
+    pub fn mode(&self) -> Mode {
+        self.mode.get()
+    }
+
+    fn generation(&self) -> Generation {
+        Generation {
+            node: 0,
+            resource: self.generation.load(Ordering::Acquire),
+        }
+    }
+
+    pub(crate) fn slot(&self, key: &Key) -> Slot {
+        let route = Route {
+            node: NodeId::default(),
+            generation: self.generation(),
+        };
+        Slot {
+            resource: self.parts.name.clone(),
+            route,
+            key: key.clone(),
+        }
+    }
+
+    /// Answers from this process's memory at once, or not at all. Neither allocates nor waits.
+    ///
+    /// `None` does not mean that there is no such record: use [`Space::get`].
+    pub fn try_get(&self, key: &str) -> Option<Hit> {
+        let local = self.parts.local.as_ref()?;
+        if self.mode.get() != Mode::Cache || self.owed.any() {
+            return None;
+        }
+        let slot = SlotRef {
+            resource: self.parts.name.as_str(),
+            generation: self.generation(),
+            key,
+        };
+        match local.try_get(slot) {
+            LocalLookup::Hit(hit) if hit.entry.fingerprint == self.parts.fingerprint => {
+                self.count_hit(&hit);
+                Some(hit)
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads a record by the resource's strategy and mode.
+    ///
+    /// # Errors
+    /// Those of the source; the cache's never, because without the cache the source answers.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the lease back and hands its joiners to another leader.
+    pub async fn get(self: &Arc<Self>, key: &Key) -> Result<Read> {
+        match self.try_get(key.as_str()) {
+            Some(hit) => Ok(Read::from_hit(hit)),
+            None => read::get(self, key).await,
+        }
+    }
+
+    /// Reads several records (at most 1,000): look-ups in one go, and one bulk load for what is missing.
+    /// Answers in the order of `keys`.
+    pub async fn get_many(self: &Arc<Self>, keys: &[Key]) -> Vec<Result<Read>> {
+        read::get_many(self, keys).await
+    }
+
+    /// Reads a record at the source, past the cache, and leaves the cache as it is.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub async fn get_fresh(self: &Arc<Self>, key: &Key) -> Result<Read> {
+        self.parts.loader.canonical(key)?;
+        read::bypass(self, key, read::Bypass::Asked).await
+    }
+
+    /// What the cache holds, without ever asking the source.
+    ///
+    /// # Errors
+    /// Those of the cache.
+    pub async fn get_cached(self: &Arc<Self>, key: &Key) -> Result<Option<Read>> {
+        read::cached(self, key).await
+    }
+
+    /// Writes by the resource's strategy. The effect is committed when this returns `Ok`, unless it is
+    /// [`Effect::Refused`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`]; [`ErrorKind::Unmarkable`] for a strict write whose mark was not confirmed (nothing
+    /// was written); [`ErrorKind::OutcomeUnknown`]; otherwise those of [`Writer::prepare`].
+    ///
+    /// # Cancel safety
+    /// Dropped before the commit was sent, nothing is written; afterwards the commit takes place.
+    pub async fn write(self: &Arc<Self>, write: Write) -> Result<Effect> {
+        if self.parts.policy.access == Access::Read {
+            let detail = format!(
+                "resource `{}` is read-only; set `access = \"write\"` or serve with `--write`",
+                self.name()
+            );
+            return Err(Error::new(ErrorKind::ReadOnly, "write a record", detail));
+        }
+        write::write(self, write).await
+    }
+
+    /// Drops the entry of `key` in this resource and in every other over the same table.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`]; those of the cache, when it did not confirm.
+    pub async fn invalidate(&self, key: &Key) -> Result<()> {
+        let key = match self.parts.loader.canonical(key)? {
+            Canonical::Same => key.clone(),
+            Canonical::Other(canonical) => canonical,
+        };
+        self.stats.invalidations.add(1);
+        for space in self.siblings() {
+            space.invalidate_entry(&key).await?;
+        }
+        self.invalidate_entry(&key).await
+    }
+
+    pub(crate) async fn invalidate_entry(&self, key: &Key) -> Result<()> {
+        let Some(cache) = &self.parts.cache else {
+            return Ok(());
+        };
+        cache.invalidate(&[self.slot(key)]).await.pop().unwrap_or(Ok(()))
+    }
+
+    /// Gives the entry of `key` another life, never the record. A bounded entry gets at most the resource's ttl.
+    ///
+    /// # Errors
+    /// Those of the cache.
+    pub async fn touch(&self, key: &Key, ttl_ms: u64) -> Result<Touch> {
+        let Some(cache) = &self.parts.cache else {
+            return Ok(Touch::Absent);
+        };
+        let longest = self.parts.policy.ttl.entry_ms;
+        cache
+            .touch(
+                &self.slot(key),
+                ttl_ms.clamp(throughline_core::Ttl::MS_MIN, longest),
+            )
+            .await
+    }
+
+    /// Makes every entry of the resource unreachable at once; `true` when that could be done.
+    ///
+    /// It cannot where other processes share the entries: see [`Generations::Shared`].
+    pub fn drop_entries(&self, why: &str) -> bool {
+        if matches!(self.parts.generations, Generations::Shared(_)) {
+            return false;
+        }
+        // Numbers never repeat: a random step keeps two processes that once shared a server apart.
+        let step = 1 + self.parts.rng.below(1 << 20);
+        self.generation.fetch_add(step, Ordering::AcqRel);
+        self.stats.generations.add(1);
+        tracing::info!(resource = %self.name(), why, "all entries dropped");
+        true
+    }
+
+    /// The life of a new entry: shortened by chance, so that what was filled together does not expire together.
+    pub(crate) fn ttl_ms(&self, negative: bool) -> u64 {
+        let ttl = &self.parts.policy.ttl;
+        let life = if negative { ttl.negative_ms } else { ttl.entry_ms };
+        let spread = life / 100 * u64::from(ttl.jitter_percent);
+        (life - self.parts.rng.below(spread + 1)).max(throughline_core::Ttl::MS_MIN)
+    }
+
+    pub(crate) fn count_hit(&self, hit: &Hit) {
+        if hit.entry.is_negative() {
+            self.stats.negative_hits.add(1);
+        } else {
+            self.stats.hits.add(1);
+        }
+    }
+
+    pub(crate) fn count_fill(&self, outcome: &Result<Fill>) {
+        match outcome {
+            Ok(Fill::Stored) => self.stats.fills.add(1),
+            Ok(Fill::Refused) | Err(_) => self.stats.fills_refused.add(1),
+            Ok(Fill::TooLarge) => self.stats.fills_too_large.add(1),
+        }
+    }
+
+    /// Counts an outcome that is not known yet, without anybody waiting for it.
+    pub(crate) fn count_later(
+        self: &Arc<Self>,
+        outcome: BoxFuture<'static, Result<Fill>>,
+        count: fn(&Self, &Result<Fill>),
+    ) {
+        let space = self.clone();
+        self.parts.tasks.spawn(
+            "count a fill",
+            Box::pin(async move { count(&space, &outcome.await) }),
+        );
+    }
+
+    pub(crate) fn count_publish(&self, outcome: &Result<Fill>) {
+        match outcome {
+            Ok(Fill::Stored) => self.stats.publishes.add(1),
+            _ => self.stats.publishes_refused.add(1),
+        }
+    }
+}

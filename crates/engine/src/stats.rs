@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every counter of a resource, with its meaning, in one place.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Stripes of a [`StripedCounter`]: as many as cores that a cache is likely to be read from at once.
+const STRIPES: usize = 16;
+
+/// One cache line, so that two cores do not fight for it (64 bytes; twice that for the adjacent-line prefetch).
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Stripe(AtomicU64);
+
+/// A [`Counter`] for the hottest path: every thread counts in a cache line that it seldom shares.
+#[derive(Default)]
+pub struct StripedCounter([Stripe; STRIPES]);
+
+impl StripedCounter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0[stripe()].0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The number; counts that other threads add meanwhile may be missing.
+    pub fn get(&self) -> u64 {
+        self.0.iter().map(|stripe| stripe.0.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl fmt::Debug for StripedCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StripedCounter({})", self.get())
+    }
+}
+
+fn stripe() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    STRIPE.with(|stripe| {
+        if stripe.get() == usize::MAX {
+            stripe.set(THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES);
+        }
+        stripe.get()
+    })
+}
+
+macro_rules! counters {
+    ($($name:ident: $kind:ty = $meaning:literal;)+) => {
+        /// The counters of one resource.
+        #[derive(Debug, Default)]
+        pub struct SpaceStats {
+            $(#[doc = $meaning] pub $name: $kind,)+
+        }
+
+        impl SpaceStats {
+            /// Calls `each` with the name, the meaning and the number of every counter, in order.
+            pub fn for_each(&self, mut each: impl FnMut(&'static str, &'static str, u64)) {
+                $(each(stringify!($name), $meaning, self.$name.get());)+
+            }
+        }
+    };
+}
+
+counters! {
+    hits: StripedCounter = "Reads answered by an entry that holds a record.";
+    negative_hits: Counter = "Reads answered by a negative entry.";
+    misses: Counter = "Reads that took the lease and loaded.";
+    joined: Counter = "Reads that got the answer of another caller's flight.";
+    loads: Counter = "Calls to the source for reading (a bulk load of many keys is one).";
+    load_errors: Counter = "Loads that failed.";
+    fills: Counter = "Loaded entries that the cache stored.";
+    fills_refused: Counter = "Loaded entries that the cache refused, because the key was written or invalidated since the lease.";
+    fills_not_granted: Counter = "Loads that were not to be filled: a writer held the key, or the key was not canonical.";
+    fills_too_large: Counter = "Records that were not filled because of their size.";
+    bypass_no_cache: Counter = "Reads of a resource that has no cache.";
+    bypass_mode: Counter = "Reads that went to the source because of the mode `source`.";
+    bypass_asked: Counter = "Reads that went to the source because the caller wanted a fresher answer than the entry.";
+    bypass_key: Counter = "Reads with a key that is not canonical.";
+    bypass_owed: Counter = "Reads of a key whose invalidation the cache has not confirmed yet.";
+    bypass_cache_error: Counter = "Reads that went to the source because the cache did not answer.";
+    bypass_busy: Counter = "Reads that waited in vain for another's lease.";
+    bypass_marked: Counter = "Reads that waited in vain for a writer's publish.";
+    bypass_refused: Counter = "Reads for which the cache gave no lease.";
+    bypass_foreign: Counter = "Reads that found an entry of another schema or database, which was dropped.";
+    writes: Counter = "Writes that were committed.";
+    write_refusals: Counter = "Writes whose condition did not hold.";
+    write_errors: Counter = "Writes that failed before the commit; nothing was written.";
+    writes_unmarkable: Counter = "Strict writes that were rolled back because the cache did not confirm the mark.";
+    writes_unknown: Counter = "Writes of which the source did not say whether they were committed.";
+    publishes: Counter = "Written values that the cache took.";
+    publishes_refused: Counter = "Written values that the cache refused, because a later write marked the key.";
+    invalidations: Counter = "Entries that were invalidated on demand.";
+    invalidations_owed: Counter = "Bounded writes whose invalidation the cache did not confirm at once; retried in the background.";
+    shadow_compared: Counter = "Answers of the source that were compared with an entry, in mode `shadow`.";
+    shadow_differences: Counter = "Entries that differed from the source in mode `shadow`.";
+    generations: Counter = "Times that all entries were made unreachable at once.";
+    mode_switches: Counter = "Changes of the mode.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SpaceStats;
+
+    #[test]
+    fn a_striped_counter_counts_every_thread() {
+        let stats = SpaceStats::default();
+        std::thread::scope(|scope| {
+            (0..8).for_each(|_| drop(scope.spawn(|| (0..1_000).for_each(|_| stats.hits.add(1)))));
+        });
+        assert_eq!(stats.hits.get(), 8_000);
+    }
+
+    #[test]
+    fn every_counter_is_listed_with_its_meaning() {
+        let stats = SpaceStats::default();
+        stats.writes.add(3);
+        let mut seen = Vec::new();
+        stats.for_each(|name, meaning, number| {
+            assert!(meaning.ends_with('.'));
+            seen.push((name, number));
+        });
+        assert!(seen.contains(&("writes", 3)));
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The one implementation of time outside tests.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use throughline_core::{Clock, Tick};
+
+/// The system's coarse monotonic clock: a few nanoseconds to read, exact to a few milliseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MonotonicClock;
+
+impl Clock for MonotonicClock {
+    fn now(&self) -> Tick {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::MonotonicCoarse);
+        Tick::from_ms(tv_sec as u64 * 1_000 + tv_nsec as u64 / 1_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MonotonicClock;
+    use throughline_core::Clock as _;
+
+    #[test]
+    fn it_never_goes_backward() {
+        let first = MonotonicClock.now();
+        assert!((0..1_000).all(|_| MonotonicClock.now() >= first));
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Everything that one program serves.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use throughline_core::{Error, ErrorKind, PlainStore, Result};
+
+use crate::listing::Listing;
+use crate::record_key::RecordKey;
+use crate::resource::Resource;
+use crate::tasks::TrackedTasks;
+
+/// A number that a backend tells about itself, for `/metrics` and `stats`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gauge {
+    /// `source` or `cache`.
+    pub role: &'static str,
+    /// The backend's name in the configuration.
+    pub backend: String,
+    /// What is counted, in snake case.
+    pub name: &'static str,
+    /// What it means, in a sentence.
+    pub meaning: &'static str,
+    /// The number.
+    pub number: u64,
+}
+
+type Gauges = Box<dyn Fn() -> Vec<Gauge> + Send + Sync>;
+
+/// The resources that one program serves, with their caches and sources. A clone is another handle.
+#[derive(Clone)]
+pub struct Throughline {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    listings: Vec<Listing>,
+    by_name: HashMap<String, usize>,
+    plain: Option<Arc<dyn PlainStore>>,
+    gauges: Gauges,
+    tasks: TrackedTasks,
+}
+
+impl fmt::Debug for Throughline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Throughline")
+            .field("listings", &self.inner.listings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Throughline {
+    /// Puts together what assembly, or a program with backends of its own, has made.
+    pub fn new(
+        listings: Vec<Listing>,
+        plain: Option<Arc<dyn PlainStore>>,
+        gauges: impl Fn() -> Vec<Gauge> + Send + Sync + 'static,
+        tasks: TrackedTasks,
+    ) -> Self {
+        let by_name = listings.iter().enumerate();
+        let by_name = by_name
+            .map(|(place, listing)| (listing.space.name().as_str().to_owned(), place))
+            .collect();
+        Self {
+            inner: Arc::new(Inner {
+                listings,
+                by_name,
+                plain,
+                gauges: Box::new(gauges),
+                tasks,
+            }),
+        }
+    }
+
+    /// Every resource, in the order of the configuration or the catalogue.
+    pub fn listings(&self) -> &[Listing] {
+        &self.inner.listings
+    }
+
+    /// The resource of this name.
+    pub fn listing(&self, name: &str) -> Option<&Listing> {
+        self.inner
+            .by_name
+            .get(name)
+            .map(|place| &self.inner.listings[*place])
+    }
+
+    /// The resource of this name, as typed records.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when there is none; the text lists those that there are.
+    pub fn resource<K, V>(&self, name: &str) -> Result<Resource<K, V>>
+    where
+        K: RecordKey + ?Sized,
+        V: Serialize + DeserializeOwned,
+    {
+        let Some(listing) = self.listing(name) else {
+            let known: Vec<_> = self
+                .inner
+                .listings
+                .iter()
+                .map(|listing| listing.space.name().as_str())
+                .collect();
+            let detail = format!("there is no resource `{name}`; there are: {}", known.join(", "));
+            return Err(Error::new(ErrorKind::Configuration, "open a resource", detail));
+        };
+        Ok(Resource::new(listing.space.clone()))
+    }
+
+    /// The plain space, if there is one.
+    pub fn plain(&self) -> Option<&Arc<dyn PlainStore>> {
+        self.inner.plain.as_ref()
+    }
+
+    /// What the backends count about themselves.
+    pub fn gauges(&self) -> Vec<Gauge> {
+        (self.inner.gauges)()
+    }
+
+    /// Background work, for doors that need some.
+    pub fn tasks(&self) -> &TrackedTasks {
+        &self.inner.tasks
+    }
+
+    /// Stops the background work; call it after the doors are closed. Whether all of it ended within `limit`.
+    pub async fn shut_down(&self, limit: Duration) -> bool {
+        self.inner.tasks.shut_down(limit).await
+    }
+}
