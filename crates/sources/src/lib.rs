@@ -1,2 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sources: SQLite, MySQL and MariaDB.
+
+#[cfg(feature = "mysql")]
+pub mod mysql;

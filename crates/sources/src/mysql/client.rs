@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One connection and what it answers.
+//!
+//! MySQL's protocol has no request numbers: an answer belongs to whoever asked last. A statement whose
+//! future is dropped half-way would leave its answer on the wire for the next one. So a [`Session`] is only
+//! ever driven by the worker task that owns it, which nobody cancels, and a statement that takes too long
+//! costs the connection.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
+use throughline_core::{Error, ErrorKind, Result};
+use tokio::time::timeout;
+
+use super::config::MysqlConfig;
+use super::flavour::Flavour;
+use super::map::{Failure, connect_error};
+
+/// Prepared statements that a connection keeps; the driver closes the least used one beyond.
+const STATEMENT_COUNT_MAX: usize = 256;
+
+/// How much longer than the server we wait for a statement's end: the server can stop it without losing the
+/// connection, so it shall come first.
+const GRACE_MS: u64 = 500;
+
+/// A server, as whoever connects sees it.
+#[derive(Debug)]
+pub(super) struct Server {
+    config: MysqlConfig,
+    options: Opts,
+}
+
+impl Server {
+    pub(super) fn new(config: MysqlConfig) -> Self {
+        let options = OptsBuilder::default()
+            .ip_or_hostname(config.host.clone())
+            .tcp_port(config.port)
+            .user(Some(config.user.clone()))
+            .pass(config.password.reveal().map(str::to_owned))
+            .db_name(Some(config.database.clone()))
+            .prefer_socket(false)
+            .client_found_rows(true)
+            .tcp_keepalive(Some(Duration::from_secs(10)))
+            .stmt_cache_size(STATEMENT_COUNT_MAX)
+            .into();
+        Self { config, options }
+    }
+
+    pub(super) fn config(&self) -> &MysqlConfig {
+        &self.config
+    }
+
+    /// Opens a connection; one with `autocommit = false` begins a transaction with every first statement.
+    pub(super) async fn open(&self, autocommit: bool) -> Result<Session> {
+        let config = &self.config;
+        let place = format!("{}:{}", config.host, config.port);
+        let failed = |failure| connect_error(&place, &config.user, &config.database, failure);
+        let limit = Duration::from_millis(config.connect_timeout_ms);
+        let conn = match timeout(limit, Conn::new(self.options.clone())).await {
+            Ok(Ok(conn)) => conn,
+            Ok(Err(error)) => return Err(failed(error.into())),
+            Err(_) => return Err(failed(Failure::TimedOut)),
+        };
+        let mut session = Session {
+            conn: Some(conn),
+            flavour: None,
+            limit: Duration::from_millis(config.statement_timeout_ms + GRACE_MS),
+        };
+        let answer = session.command("SELECT VERSION()").await.map_err(failed)?;
+        let version: Option<String> = answer.rows.into_iter().next().and_then(|mut row| row.take(0));
+        let flavour = Flavour::read(&version.unwrap_or_default())?;
+        session.flavour = Some(flavour);
+        // A little longer than a prepared write may live, so that its worker rolls back first.
+        let idle_ms = config.prepared_life_ms + 2_000;
+        let settings = flavour.session(config.statement_timeout_ms, idle_ms, autocommit);
+        for statement in [
+            "SET NAMES utf8mb4",
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            &settings,
+        ] {
+            session.command(statement).await.map_err(failed)?;
+        }
+        Ok(session)
+    }
+}
+
+/// What a statement brought.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// The rows, in the server's order.
+    pub(super) rows: Vec<Row>,
+    /// How many rows a change met, whether or not they became different.
+    pub(super) met: u64,
+    /// The key that AUTO_INCREMENT made.
+    pub(super) made_id: Option<u64>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    conn: Option<Conn>,
+    flavour: Option<Flavour>,
+    limit: Duration,
+}
+
+impl Session {
+    pub(super) fn flavour(&self) -> Flavour {
+        self.flavour
+            .expect("a session is handed out only after its server was recognised")
+    }
+
+    /// Whether it can still be used.
+    pub(super) fn is_open(&self) -> bool {
+        self.conn.is_some()
+    }
+
+    /// Runs a prepared statement, preparing it on its first use.
+    pub(super) async fn run(&mut self, sql: &str, values: Vec<Value>) -> std::result::Result<Answer, Failure> {
+        self.guarded(async |conn: &mut Conn| {
+            let mut result = conn.exec_iter(sql, values).await?;
+            let rows = result.collect().await?;
+            let (met, made_id) = (result.affected_rows(), result.last_insert_id());
+            result.drop_result().await?;
+            Ok(Answer { rows, met, made_id })
+        })
+        .await
+    }
+
+    /// Runs a statement that has no values and need not be prepared.
+    pub(super) async fn command(&mut self, sql: &str) -> std::result::Result<Answer, Failure> {
+        self.guarded(async |conn: &mut Conn| {
+            let mut result = conn.query_iter(sql).await?;
+            let rows = result.collect().await?;
+            result.drop_result().await?;
+            Ok(Answer {
+                rows,
+                ..Answer::default()
+            })
+        })
+        .await
+    }
+
+    /// Says goodbye to the server.
+    pub(super) async fn close(mut self) {
+        if let Some(conn) = self.conn.take() {
+            // The server notices a closed connection without the goodbye as well.
+            let _ = timeout(Duration::from_millis(GRACE_MS), conn.disconnect()).await;
+        }
+    }
+
+    async fn guarded(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Conn) -> mysql_async::Result<Answer>,
+    ) -> std::result::Result<Answer, Failure> {
+        let Some(conn) = self.conn.as_mut() else {
+            return Err(Failure::Lost);
+        };
+        let failure = match timeout(self.limit, work(conn)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => Failure::from(error),
+            Err(_) => Failure::TimedOut,
+        };
+        if !matches!(failure, Failure::Server { .. }) {
+            self.abandon();
+        }
+        Err(failure)
+    }
+
+    /// Closes the connection at once, whatever is still on the wire.
+    fn abandon(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            // Polled once and dropped, the driver's goodbye closes the socket without waiting for answers;
+            // dropped without it, the connection would first be read to the end in a task of the driver's.
+            let _ = conn.disconnect().now_or_never();
+        }
+    }
+}
+
+/// The error of a call that no worker may take.
+pub(super) fn closed(operation: &'static str) -> Error {
+    Error::new(ErrorKind::Closed, operation, "the source was shut down")
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What to set for a MySQL or MariaDB server.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use throughline_core::{Error, ErrorKind, Result};
+
+/// A password that is never shown: its `Debug` says only whether there is one.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// The password `text`; an empty one means that none is sent.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The password for the driver, `None` when there is none.
+    pub(super) fn reveal(&self) -> Option<&str> {
+        Some(self.0.as_str()).filter(|text| !text.is_empty())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() {
+            "Password(none)"
+        } else {
+            "Password(hidden)"
+        })
+    }
+}
+
+/// How to reach a MySQL or MariaDB server, and how much may be asked of it at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MysqlConfig {
+    /// Host name or address.
+    pub host: String,
+    /// Port; the default is 3306.
+    pub port: u16,
+    /// Account.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+    /// The database whose tables are served.
+    pub database: String,
+    /// Connections for reads, at least 1; the default is 3. Few are enough, because waiting look-ups are joined.
+    pub reader_count: usize,
+    /// Connections for writes, at least 1; the default is 8. Each holds one transaction from prepare to commit.
+    pub writer_count: usize,
+    /// Milliseconds until an attempt to connect is given up; the default is 2,000.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds until a statement is given up; the default is 5,000.
+    pub statement_timeout_ms: u64,
+    /// Milliseconds that a prepared write waits for its commit; then it rolls back. The default is 5,000.
+    pub prepared_life_ms: u64,
+    /// Keys that waiting look-ups may bring into one query; the default is 128.
+    pub batch_len_max: usize,
+    /// Requests that may wait for a connection, reads and writes each; the default is 4,096. Beyond it a call
+    /// ends with [`ErrorKind::Overloaded`].
+    pub queue_len_max: usize,
+}
+
+impl MysqlConfig {
+    /// The port that MySQL and MariaDB listen on unless told otherwise.
+    pub const PORT: u16 = 3306;
+
+    /// The settings for `database` on `host`, with every default.
+    pub fn new(host: impl Into<String>, user: impl Into<String>, database: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port: Self::PORT,
+            user: user.into(),
+            password: Password::default(),
+            database: database.into(),
+            reader_count: 3,
+            writer_count: 8,
+            connect_timeout_ms: 2_000,
+            statement_timeout_ms: 5_000,
+            prepared_life_ms: 5_000,
+            batch_len_max: 128,
+            queue_len_max: 4_096,
+        }
+    }
+
+    /// Reads `mysql://user:password@host:port/database` (or `mariadb://…`). User, password and database are
+    /// percent-decoded; password and port may be left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when it cannot be read that way. The text never shows any part of the URL.
+    pub fn parse_url(url: &str) -> Result<Self> {
+        let rest = url
+            .strip_prefix("mysql://")
+            .or_else(|| url.strip_prefix("mariadb://"))
+            .ok_or_else(|| wrong("it must begin with `mysql://` or `mariadb://`"))?;
+        let (authority, database) = rest
+            .split_once('/')
+            .ok_or_else(|| wrong("the database is missing: write `mysql://user@host/database`"))?;
+        if database.contains(['/', '?', '#']) {
+            return Err(wrong(
+                "behind the database's name nothing may follow (`/`, `?` and `#` in a name or a password are \
+                 written `%2F`, `%3F` and `%23`)",
+            ));
+        }
+        let (account, address) = authority
+            .rsplit_once('@')
+            .ok_or_else(|| wrong("the user is missing: write `mysql://user@host/database`"))?;
+        let (user, password) = account.split_once(':').unwrap_or((account, ""));
+        let (host, port) = host_and_port(address)?;
+        let user = decoded(user, "user")?;
+        let database = decoded(database, "database's name")?;
+        if user.is_empty() || database.is_empty() || host.is_empty() {
+            return Err(wrong("user, host and database must not be empty"));
+        }
+        Ok(Self {
+            port,
+            password: Password::new(decoded(password, "password")?),
+            ..Self::new(host, user, database)
+        })
+    }
+}
+
+/// `host`, `host:port`, `[address]` or `[address]:port`.
+fn host_and_port(address: &str) -> Result<(&str, u16)> {
+    let (host, port) = match address.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest
+                .split_once(']')
+                .ok_or_else(|| wrong("the `]` behind the address is missing"))?;
+            (host, rest.strip_prefix(':'))
+        }
+        None => match address.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        },
+    };
+    let Some(port) = port else {
+        return Ok((host, MysqlConfig::PORT));
+    };
+    let port = port
+        .parse()
+        .map_err(|_| wrong("the port is not a number from 0 to 65535"))?;
+    Ok((host, port))
+}
+
+fn decoded(text: &str, part: &str) -> Result<String> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(|_| wrong(format!("the {part} is not UTF-8 once decoded")))
+}
+
+fn wrong(detail: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, "read a MySQL URL", detail.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MysqlConfig, Password};
+    use throughline_core::ErrorKind;
+
+    #[test]
+    fn every_part_of_a_url_is_read_and_decoded() {
+        let config = MysqlConfig::parse_url("mysql://app:p%40ss%2Fw%3A@db.local:3307/my%20shop").unwrap();
+        assert_eq!(
+            (config.host.as_str(), config.port, config.user.as_str()),
+            ("db.local", 3307, "app")
+        );
+        assert_eq!(config.password, Password::new("p@ss/w:"));
+        assert_eq!(config.database, "my shop");
+    }
+
+    #[test]
+    fn port_and_password_may_be_left_out() {
+        let config = MysqlConfig::parse_url("mariadb://app@[::1]/shop").unwrap();
+        assert_eq!((config.host.as_str(), config.port), ("::1", 3306));
+        assert_eq!(config.password.reveal(), None);
+        assert_eq!(
+            MysqlConfig::parse_url("mysql://app@[::1]:33/shop").unwrap().port,
+            33
+        );
+    }
+
+    #[test]
+    fn a_broken_url_is_refused_without_showing_the_password() {
+        for url in [
+            "postgres://app:geheim@host/shop",
+            "mysql://app:geheim@host",
+            "mysql://app:geheim@host/",
+            "mysql://:geheim@host/shop",
+            "mysql://app:geheim@host:none/shop",
+            "mysql://app:geheim@[::1/shop",
+            "mysql://app:geheim@host/shop?ssl=geheim",
+            "mysql://app:ge/heim@host/shop",
+            "mysql://geheim/shop",
+            "mysql://app:geheim%ff@host/shop",
+        ] {
+            let error = MysqlConfig::parse_url(url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(!format!("{error} {error:?}").contains("heim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_password() {
+        let config = MysqlConfig::parse_url("mysql://app:geheim@host/shop").unwrap();
+        assert!(!format!("{config:?}").contains("geheim"));
+        assert!(format!("{config:?}").contains("Password(hidden)"));
+    }
+}
