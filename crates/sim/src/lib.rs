@@ -6,5 +6,6 @@
 //! the checker compares the two afterwards ([`checker`]). Nothing of the system under test is trusted.
 
 pub mod checker;
+pub mod histogram;
 pub mod history;
 pub mod payload;
