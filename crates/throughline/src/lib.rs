@@ -5,6 +5,7 @@
 //! same as bytes. This crate is the only one with a semver promise.
 
 mod clock;
+pub mod config;
 mod listing;
 mod record_key;
 mod resource;

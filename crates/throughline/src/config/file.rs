@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The configuration as it is written (`throughline.toml`). Unknown fields are refused.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::size::{ByteSize, Span};
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the doors listen.
+    #[serde(default)]
+    pub listen: ListenConfig,
+    /// Folder of our own data. Default: `throughline-data`.
+    pub data_dir: Option<PathBuf>,
+    /// Systems of record, by name.
+    #[serde(default)]
+    pub sources: BTreeMap<Spanned<String>, SourceConfig>,
+    /// Caches, by name.
+    #[serde(default)]
+    pub caches: BTreeMap<Spanned<String>, CacheConfig>,
+    /// What is served, by name.
+    #[serde(default)]
+    pub resources: BTreeMap<Spanned<String>, ResourceConfig>,
+    /// The plain space: cached keys without a source. Default: there is none.
+    pub plain: Option<PlainConfig>,
+}
+
+/// Where the doors listen.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenConfig {
+    /// Address of the HTTP door, or `none`. Default: `127.0.0.1:8311`.
+    pub http: Option<Spanned<String>>,
+    /// Address of the memcached door, or `none`. Default: `127.0.0.1:11311`. It has no token, so it stays on loopback.
+    pub memcached: Option<Spanned<String>>,
+    /// Bearer token that HTTP requests must show. Default: none, and then the doors stay on loopback.
+    pub token: Option<Spanned<String>>,
+    /// File that holds the token.
+    pub token_file: Option<Spanned<PathBuf>>,
+}
+
+/// A system of record.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// `sqlite:shop.db` or `mysql://user@host:3306/database`; `${NAME}` is replaced from the environment.
+    pub url: Spanned<String>,
+    /// File that holds the password.
+    pub password_file: Option<Spanned<PathBuf>>,
+    /// Also serve tables that no resource names: `"all"`, or a list. Default: only what resources name.
+    pub tables: Option<Spanned<TablesConfig>>,
+    /// Tables that `tables` leaves out. Default: none.
+    #[serde(default)]
+    pub except: Vec<Spanned<String>>,
+    /// The longest time one statement may take. Default: 5 s.
+    pub statement_timeout: Option<Spanned<Span>>,
+    /// Connections for reading. Default: 4.
+    pub read_connections: Option<Spanned<u16>>,
+    /// Connections for writing (SQLite has one writer). Default: 8.
+    pub write_connections: Option<Spanned<u16>>,
+}
+
+/// Which tables are served beside those that resources name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "`tables` takes \"all\" or a list of table names")]
+pub enum TablesConfig {
+    /// `"all"`.
+    Word(String),
+    /// A list of names.
+    List(Vec<String>),
+}
+
+/// A cache: exactly one of its kinds.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    /// In this process.
+    pub memory: Option<MemoryConfig>,
+    /// On memcached, shared with every daemon that names the same server.
+    pub memcached: Option<MemcachedConfig>,
+}
+
+/// A cache in this process.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// The room for entries. Default: 256 MiB.
+    pub capacity: Option<Spanned<ByteSize>>,
+}
+
+/// A cache on memcached.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemcachedConfig {
+    /// The servers; one, in this version.
+    pub servers: Spanned<Vec<ServerConfig>>,
+    /// Connections per server. Default: 2.
+    pub connections: Option<Spanned<u16>>,
+    /// The longest time a look-up may take before the source is asked. Default: 20 ms.
+    pub timeout: Option<Spanned<Span>>,
+}
+
+/// One cache server: `"127.0.0.1:11211"`, or `{ name = "a", address = "…" }`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a server is \"host:port\" or { name = \"…\", address = \"host:port\" }"
+)]
+pub enum ServerConfig {
+    /// The address, which is the name as well.
+    Address(String),
+    /// A name apart from the address, since daemons may see different addresses.
+    Named {
+        /// The name, the same in every daemon.
+        name: String,
+        /// `host:port`.
+        address: String,
+    },
+}
+
+/// What is served.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceConfig {
+    /// Its source.
+    pub source: Spanned<String>,
+    /// Its table. Default: the resource's name.
+    pub table: Option<Spanned<String>>,
+    /// Its cache, or `none`. Default: the only cache there is, or one in this process.
+    pub cache: Option<Spanned<String>>,
+    /// `read-through` or `cache-aside`. Default: `read-through`.
+    pub read: Option<Spanned<String>>,
+    /// `write-through` or `write-around`. Default: `write-through`.
+    pub write: Option<Spanned<String>>,
+    /// `read` or `write`. Default: `read`.
+    pub access: Option<Spanned<String>>,
+    /// `strict` or `bounded`. Default: `strict` where it can be kept, else `bounded`.
+    pub level: Option<Spanned<String>>,
+    /// Life of an entry, from 2 s to 30 d. Default: 5 m.
+    pub ttl: Option<Spanned<Span>>,
+    /// Life of the knowledge that there is no such key, from 2 s to 30 d. Default: 30 s.
+    pub negative_ttl: Option<Spanned<Span>>,
+    /// The largest record that is cached. Default: 1 MiB.
+    pub max_entry: Option<Spanned<ByteSize>>,
+    /// How long a reader waits for another's load. Default: 50 ms.
+    pub lease_wait: Option<Spanned<Span>>,
+    /// The columns that are served. Default: all.
+    pub columns: Option<Vec<Spanned<String>>>,
+    /// `json` (the row) or `raw` (one column). Default: `json`.
+    pub format: Option<Spanned<String>>,
+    /// The column that a raw value is.
+    pub value_column: Option<Spanned<String>>,
+    /// The column that keeps the memcached client's flags of a raw value.
+    pub flags_column: Option<Spanned<String>>,
+    /// The column that counts a row's versions. Default: versions follow from the content.
+    pub version_column: Option<Spanned<String>>,
+}
+
+/// The plain space.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlainConfig {
+    /// The room for values. Default: 64 MiB.
+    pub capacity: Option<Spanned<ByteSize>>,
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a configuration means: names resolved, addresses parsed, contradictions refused.
+
+mod resolve;
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use throughline_core::{Access, Level, ReadStrategy, ResourceName, Ttl, WriteStrategy};
+
+use super::{Config, ConfigError, Secret};
+use crate::listing::Format;
+
+/// Everything that assembly needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the doors listen.
+    pub listen: Listen,
+    /// Folder of our own data.
+    pub data_dir: PathBuf,
+    /// Systems of record; a resource names one by its place.
+    pub sources: Vec<SourceSettings>,
+    /// Caches; a resource names one by its place.
+    pub caches: Vec<CacheSettings>,
+    /// What is served by name.
+    pub resources: Vec<ResourceSettings>,
+    /// Bytes of the plain space, if there is one.
+    pub plain_bytes: Option<u64>,
+}
+
+/// Where the doors listen; `None` is a door that stays shut.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// The HTTP door.
+    pub http: Option<SocketAddr>,
+    /// The memcached door.
+    pub memcached: Option<SocketAddr>,
+    /// What HTTP requests must show.
+    pub token: Option<Secret>,
+}
+
+/// A system of record.
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    /// Its name.
+    pub name: String,
+    /// What and where it is.
+    pub kind: SourceKind,
+    /// Which of its tables are served without being named by a resource.
+    pub tables: TableChoice,
+    /// What may be done with those.
+    pub access: Access,
+    /// The longest time one statement may take, in milliseconds.
+    pub statement_timeout_ms: u64,
+    /// Connections for reading.
+    pub read_connections: u16,
+    /// Connections for writing.
+    pub write_connections: u16,
+}
+
+/// What and where a source is.
+#[derive(Clone, Debug)]
+pub enum SourceKind {
+    /// A SQLite file.
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Fill a new file with the sample tables.
+        sample: bool,
+    },
+    /// A MySQL or MariaDB server.
+    Mysql {
+        /// The URL, without the password unless it was written there.
+        url: Secret,
+        /// The password, if it came from elsewhere.
+        password: Option<Secret>,
+    },
+}
+
+/// Which tables are served beside those that resources name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableChoice {
+    /// None.
+    Named,
+    /// Every one with a primary key, except these.
+    All {
+        /// Left out.
+        except: Vec<String>,
+    },
+    /// These.
+    List(Vec<String>),
+}
+
+/// A cache.
+#[derive(Clone, Debug)]
+pub struct CacheSettings {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: CacheKind,
+}
+
+/// What a cache is.
+#[derive(Clone, Debug)]
+pub enum CacheKind {
+    /// Entries in this process.
+    Memory {
+        /// Room in bytes.
+        capacity_bytes: u64,
+    },
+    /// Entries on a memcached server.
+    Memcached {
+        /// The server's name, the same in every daemon.
+        name: String,
+        /// `host:port`.
+        address: String,
+        /// Connections to it.
+        connections: u16,
+        /// The longest time of a look-up, in milliseconds.
+        timeout_ms: u64,
+    },
+}
+
+/// A resource that is served by name.
+#[derive(Clone, Debug)]
+pub struct ResourceSettings {
+    /// Its name.
+    pub name: ResourceName,
+    /// Its source's place.
+    pub source: usize,
+    /// Its table.
+    pub table: String,
+    /// Its cache's place; `None` for none.
+    pub cache: Option<usize>,
+    /// How a miss is handled.
+    pub read: ReadStrategy,
+    /// How a write reaches source and cache.
+    pub write: WriteStrategy,
+    /// What may be done with its records.
+    pub access: Access,
+    /// The level that was asked for; `None` leaves it to what can be kept.
+    pub level: Option<Level>,
+    /// How long entries live.
+    pub ttl: Ttl,
+    /// How long a reader waits for another's load, in milliseconds.
+    pub lease_wait_ms: u64,
+    /// The largest record that is cached, in bytes.
+    pub entry_bytes_max: usize,
+    /// The columns that are served; `None` for all.
+    pub columns: Option<Vec<String>>,
+    /// What a value is.
+    pub format: Format,
+    /// The column that a raw value is.
+    pub value_column: Option<String>,
+    /// The column that keeps a raw value's flags.
+    pub flags_column: Option<String>,
+    /// The column that counts versions.
+    pub version_column: Option<String>,
+    /// Where the file speaks of it, for what only assembly can find wrong.
+    pub place: Option<Range<usize>>,
+}
+
+impl Settings {
+    /// What `config` means. `variable` looks an environment variable up.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn resolve(config: &Config, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        resolve::settings(config, variable)
+    }
+
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let mistake = ConfigError::new(error.message().trim().replace('\n', ", "));
+            match error.span() {
+                Some(span) => mistake.at(span),
+                None => mistake,
+            }
+        })?;
+        Self::resolve(&config, variable)
+    }
+
+    /// Everything in a database, found from its URL, with one cache in this process.
+    ///
+    /// # Errors
+    /// A URL of a kind that is not served.
+    pub fn of_url(url: &str, access: Access) -> Result<Self, ConfigError> {
+        let kind = resolve::source_kind(url, None)?;
+        Ok(Self::of_source(kind, access))
+    }
+
+    /// The sample: a SQLite file in `data_dir` with tables to try things on, writable, and a plain space.
+    pub fn sample(data_dir: PathBuf) -> Self {
+        let kind = SourceKind::Sqlite {
+            path: data_dir.join("sample.db"),
+            sample: true,
+        };
+        Self {
+            data_dir,
+            plain_bytes: Some(resolve::PLAIN_BYTES),
+            ..Self::of_source(kind, Access::Write)
+        }
+    }
+
+    fn of_source(kind: SourceKind, access: Access) -> Self {
+        let tables = TableChoice::All { except: Vec::new() };
+        Self {
+            listen: resolve::listen_default(),
+            data_dir: resolve::DATA_DIR.into(),
+            sources: vec![resolve::source_default(
+                "default".to_owned(),
+                kind,
+                tables,
+                access,
+            )],
+            caches: vec![resolve::cache_default()],
+            resources: Vec::new(),
+            plain_bytes: None,
+        }
+    }
+}
+
+impl ResourceSettings {
+    /// A table as it is served when nothing is said about it.
+    pub fn of_table(
+        name: ResourceName,
+        source: usize,
+        table: String,
+        cache: Option<usize>,
+        access: Access,
+    ) -> Self {
+        let policy = throughline_engine::Policy::default();
+        Self {
+            name,
+            source,
+            table,
+            cache,
+            read: policy.read,
+            write: policy.write,
+            access,
+            level: None,
+            ttl: policy.ttl,
+            lease_wait_ms: policy.lease_wait_ms,
+            entry_bytes_max: policy.entry_bytes_max,
+            columns: None,
+            format: Format::Json,
+            value_column: None,
+            flags_column: None,
+            version_column: None,
+            place: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

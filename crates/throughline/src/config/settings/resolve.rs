@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the file to the settings.
+
+mod resource;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use throughline_core::Access;
+use toml::Spanned;
+
+use super::{CacheKind, CacheSettings, Listen, Settings, SourceKind, SourceSettings, TableChoice};
+use crate::config::error::closest;
+use crate::config::expand::expand;
+use crate::config::file::{
+    CacheConfig, ListenConfig, MemcachedConfig, ServerConfig, SourceConfig, TablesConfig,
+};
+use crate::config::{Config, ConfigError, Secret, Span};
+
+pub(super) const DATA_DIR: &str = "throughline-data";
+pub(super) const PLAIN_BYTES: u64 = 64 << 20;
+const MEMORY_BYTES: u64 = 256 << 20;
+const HTTP_PORT: u16 = 8311;
+const MEMCACHED_PORT: u16 = 11311;
+const STATEMENT_TIMEOUT_MS: u64 = 5_000;
+const LOOK_UP_TIMEOUT_MS: u64 = 20;
+
+type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+pub(super) fn settings(config: &Config, variable: Variable<'_>) -> Result<Settings, ConfigError> {
+    let sources = config
+        .sources
+        .iter()
+        .map(|(name, source)| self::source(name, source, variable));
+    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    let mut caches = config
+        .caches
+        .iter()
+        .map(|(name, cache)| self::cache(name, cache))
+        .collect::<Result<Vec<_>, _>>()?;
+    if caches.is_empty() {
+        caches.push(cache_default());
+    }
+    let resources = config
+        .resources
+        .iter()
+        .map(|(name, resource)| resource::resource(name, resource, &sources, &caches));
+    let resources = resources.collect::<Result<Vec<_>, _>>()?;
+    if sources.is_empty() && config.plain.is_none() {
+        return Err(
+            ConfigError::new("nothing is served: there is no source and no plain space")
+                .help("add [sources.NAME] with a url, and [resources.NAME] for each table"),
+        );
+    }
+    let plain_bytes = config.plain.as_ref().map(|plain| {
+        plain
+            .capacity
+            .as_ref()
+            .map_or(PLAIN_BYTES, |size| size.get_ref().0)
+    });
+    Ok(Settings {
+        listen: listen(&config.listen, variable)?,
+        data_dir: config.data_dir.clone().unwrap_or_else(|| DATA_DIR.into()),
+        sources,
+        caches,
+        resources,
+        plain_bytes,
+    })
+}
+
+pub(super) fn listen_default() -> Listen {
+    let loopback = |port| Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    Listen {
+        http: loopback(HTTP_PORT),
+        memcached: loopback(MEMCACHED_PORT),
+        token: None,
+    }
+}
+
+fn listen(config: &ListenConfig, variable: Variable<'_>) -> Result<Listen, ConfigError> {
+    let mut listen = listen_default();
+    listen.token = match (&config.token, &config.token_file) {
+        (Some(token), None) => Some(Secret::new(
+            expand(token.get_ref(), variable).map_err(|e| e.at(token.span()))?,
+        )),
+        (None, Some(file)) => Some(read_secret(file)?),
+        (None, None) => None,
+        (Some(_), Some(file)) => {
+            return Err(ConfigError::new("`token` and `token_file` exclude each other").at(file.span()));
+        }
+    };
+    if let Some(http) = &config.http {
+        listen.http = address(http)?;
+        let open = listen.http.is_some_and(|address| !address.ip().is_loopback());
+        if open && listen.token.is_none() {
+            return Err(ConfigError::new("a listener beyond loopback needs a token")
+                .at(http.span())
+                .help("set `token = \"${NAME}\"` or `token_file` in [listen], or listen on 127.0.0.1"));
+        }
+    }
+    if let Some(memcached) = &config.memcached {
+        listen.memcached = address(memcached)?;
+        if listen
+            .memcached
+            .is_some_and(|address| !address.ip().is_loopback())
+        {
+            return Err(ConfigError::new(
+                "the memcached protocol has no token, so its listener stays on loopback",
+            )
+            .at(memcached.span())
+            .help("listen on 127.0.0.1 and reach it from elsewhere through a tunnel, or use the HTTP door"));
+        }
+    }
+    Ok(listen)
+}
+
+fn address(written: &Spanned<String>) -> Result<Option<SocketAddr>, ConfigError> {
+    let text = written.get_ref();
+    if text == "none" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        ConfigError::new("not an address")
+            .at(written.span())
+            .help("write \"127.0.0.1:8311\", \"[::1]:8311\" or \"none\"")
+    })
+}
+
+fn read_secret(file: &Spanned<PathBuf>) -> Result<Secret, ConfigError> {
+    let text = std::fs::read_to_string(file.get_ref()).map_err(|error| {
+        ConfigError::new(format!(
+            "cannot read `{}`: {}",
+            file.get_ref().display(),
+            error.kind()
+        ))
+        .at(file.span())
+    })?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+pub(super) fn source_default(
+    name: String,
+    kind: SourceKind,
+    tables: TableChoice,
+    access: Access,
+) -> SourceSettings {
+    SourceSettings {
+        name,
+        kind,
+        tables,
+        access,
+        statement_timeout_ms: STATEMENT_TIMEOUT_MS,
+        read_connections: 4,
+        write_connections: 8,
+    }
+}
+
+fn source(
+    name: &Spanned<String>,
+    config: &SourceConfig,
+    variable: Variable<'_>,
+) -> Result<SourceSettings, ConfigError> {
+    let url = expand(config.url.get_ref(), variable).map_err(|error| error.at(config.url.span()))?;
+    let password = config.password_file.as_ref().map(read_secret).transpose()?;
+    let kind = source_kind(&url, password).map_err(|error| error.at(config.url.span()))?;
+    let tables = match config
+        .tables
+        .as_ref()
+        .map(|tables| (tables.get_ref(), tables.span()))
+    {
+        None => TableChoice::Named,
+        Some((TablesConfig::List(names), _)) => TableChoice::List(names.clone()),
+        Some((TablesConfig::Word(word), _)) if word == "all" => TableChoice::All {
+            except: config.except.iter().map(|name| name.get_ref().clone()).collect(),
+        },
+        Some((TablesConfig::Word(_), span)) => {
+            return Err(ConfigError::new("`tables` takes \"all\" or a list of table names").at(span));
+        }
+    };
+    let mut source = source_default(name.get_ref().clone(), kind, tables, Access::Read);
+    if let Some(timeout) = &config.statement_timeout {
+        source.statement_timeout_ms = span_ms(timeout, 10, 3_600_000)?;
+    }
+    for (written, connections) in [
+        (&config.read_connections, &mut source.read_connections),
+        (&config.write_connections, &mut source.write_connections),
+    ] {
+        if let Some(written) = written {
+            *connections = within(written, 1, 256)?;
+        }
+    }
+    Ok(source)
+}
+
+/// What and where the source of `url` is.
+pub(super) fn source_kind(url: &str, password: Option<Secret>) -> Result<SourceKind, ConfigError> {
+    const SCHEMES: &str = "urls of these kinds are served: sqlite:shop.db, mysql://user@host:3306/database";
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return Err(ConfigError::new("not a source's url").help(SCHEMES));
+    };
+    match scheme {
+        "sqlite" => {
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            if path.is_empty() {
+                return Err(ConfigError::new("the url names no file").help("write sqlite:shop.db"));
+            }
+            Ok(SourceKind::Sqlite {
+                path: Path::new(path).to_owned(),
+                sample: false,
+            })
+        }
+        "mysql" | "mariadb" => {
+            let url = Secret::new(format!("mysql:{rest}"));
+            Ok(SourceKind::Mysql { url, password })
+        }
+        "postgres" | "postgresql" | "http" | "https" => Err(ConfigError::new(format!(
+            "sources of the kind `{scheme}` are not served by this version"
+        ))
+        .help(SCHEMES)),
+        _ => Err(ConfigError::new(format!("`{scheme}` is no kind of source")).help(SCHEMES)),
+    }
+}
+
+pub(super) fn cache_default() -> CacheSettings {
+    CacheSettings {
+        name: "memory".to_owned(),
+        kind: CacheKind::Memory {
+            capacity_bytes: MEMORY_BYTES,
+        },
+    }
+}
+
+fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, ConfigError> {
+    let kind = match (&config.memory, &config.memcached) {
+        (Some(memory), None) => {
+            let capacity = memory.capacity.as_ref();
+            if let Some(capacity) = capacity.filter(|capacity| capacity.get_ref().0 < 1 << 20) {
+                return Err(ConfigError::new("a cache needs at least 1 MiB").at(capacity.span()));
+            }
+            CacheKind::Memory {
+                capacity_bytes: capacity.map_or(MEMORY_BYTES, |capacity| capacity.get_ref().0),
+            }
+        }
+        (None, Some(memcached)) => self::memcached(memcached)?,
+        _ => {
+            return Err(ConfigError::new(format!("cache `{}` must be of exactly one kind", name.get_ref()))
+                .at(name.span())
+                .help("write memory = { capacity = \"256 MiB\" } or memcached = { servers = [\"127.0.0.1:11211\"] }"));
+        }
+    };
+    Ok(CacheSettings {
+        name: name.get_ref().clone(),
+        kind,
+    })
+}
+
+fn memcached(config: &MemcachedConfig) -> Result<CacheKind, ConfigError> {
+    let [server] = config.servers.get_ref().as_slice() else {
+        return Err(
+            ConfigError::new("a memcached cache has one server in this version")
+                .at(config.servers.span())
+                .help("write servers = [\"127.0.0.1:11211\"]"),
+        );
+    };
+    let (name, address) = match server {
+        ServerConfig::Address(address) => (address, address),
+        ServerConfig::Named { name, address } => (name, address),
+    };
+    let port = address
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((!host.is_empty()).then_some(port)?.parse::<u16>()));
+    if !matches!(port, Some(Ok(1..))) {
+        return Err(ConfigError::new("not a server's address")
+            .at(config.servers.span())
+            .help("write \"127.0.0.1:11211\""));
+    }
+    Ok(CacheKind::Memcached {
+        name: name.clone(),
+        address: address.clone(),
+        connections: config
+            .connections
+            .as_ref()
+            .map_or(Ok(2), |written| within(written, 1, 64))?,
+        timeout_ms: config
+            .timeout
+            .as_ref()
+            .map_or(Ok(LOOK_UP_TIMEOUT_MS), |written| span_ms(written, 1, 10_000))?,
+    })
+}
+
+fn within(written: &Spanned<u16>, min: u16, max: u16) -> Result<u16, ConfigError> {
+    let number = *written.get_ref();
+    let wrong = || ConfigError::new(format!("{number} is not between {min} and {max}")).at(written.span());
+    (min..=max).contains(&number).then_some(number).ok_or_else(wrong)
+}
+
+fn span_ms(written: &Spanned<Span>, min: u64, max: u64) -> Result<u64, ConfigError> {
+    let ms = written.get_ref().as_ms();
+    let wrong =
+        || ConfigError::new(format!("a time between {min} ms and {max} ms is taken here")).at(written.span());
+    (min..=max).contains(&ms).then_some(ms).ok_or_else(wrong)
+}
+
+/// The place in `names` of what was written, or a mistake that proposes the closest name.
+fn find<'a>(
+    what: &str,
+    written: &Spanned<String>,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<usize, ConfigError> {
+    let name = written.get_ref();
+    names.clone().position(|known| known == name).ok_or_else(|| {
+        let mistake = ConfigError::new(format!("there is no {what} `{name}`")).at(written.span());
+        match closest(name, names.clone()) {
+            Some(known) => mistake.help(format!("did you mean `{known}`?")),
+            None => mistake.help(format!("there are: {}", names.collect::<Vec<_>>().join(", "))),
+        }
+    })
+}
