@@ -1,2 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Contract suites, fakes, and real servers started in scratch folders on free ports.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real servers need real time: their start is awaited on the wall clock, outside any paused runtime"
+)]
+
+mod fakes;
+mod servers;
+
+pub use fakes::{FlakyCache, MapSource};
+pub use servers::{
+    Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Scratch,
+    StartError, free_port,
+};
