@@ -8,7 +8,7 @@
 //!
 //! Parsers borrow from the caller's buffer and allocate nothing; composers append to a `Vec<u8>`.
 //! What a server answers to malformed lines was recorded from a running memcached; the table and every
-//! deliberate difference are in `tests/memcached_answers.rs`.
+//! deliberate difference are in `tests/memcached_answers/`.
 //!
 //! Each parser has a fuzz target: `cd crates/wire && RUSTC_BOOTSTRAP=1 cargo fuzz run request`
 //! (or `response`, or `meta_flags`).

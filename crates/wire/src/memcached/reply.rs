@@ -144,6 +144,11 @@ pub fn meta_code(out: &mut Vec<u8>, request: &MetaRequest<'_>, code: MetaCode, c
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends `EN` as `me` answers a miss, without anything that its line asked for.
+pub fn meta_miss(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"EN\r\n");
+}
+
 /// Says whether `q` keeps this code from being sent: `EN` of `mg`, `HD` of `ms`, `md` and `ma`.
 #[must_use]
 pub fn is_hidden(flags: &MetaFlags<'_>, code: MetaCode, is_get: bool) -> bool {
