@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A resource over a map and a cache in memory that can be cut off.
+
+use std::sync::Arc;
+
+use throughline_caches::{MemoryCache, MemoryConfig};
+use throughline_core::{
+    Access, Cache, Change, Condition, Effect, Fingerprint, Key, Level, LocalCache, ResourceName, Result, Rng,
+    Scope, Target, Write,
+};
+use throughline_engine::{Generations, Policy, Space, SpaceParts};
+use throughline_testkit::{FlakyCache, MapSource, TestTasks, TokioClock};
+
+/// A resource and what it stands on.
+pub struct Bed {
+    pub space: Arc<Space>,
+    pub source: MapSource,
+    pub cache: Arc<FlakyCache>,
+    memory: Arc<MemoryCache>,
+    clock: Arc<TokioClock>,
+}
+
+pub fn strict() -> Policy {
+    Policy {
+        level: Level::Strict,
+        access: Access::Write,
+        ..Policy::default()
+    }
+}
+
+pub fn bounded() -> Policy {
+    Policy {
+        level: Level::Bounded,
+        ..strict()
+    }
+}
+
+impl Bed {
+    /// A resource whose cache presents itself as shared, as memcached does.
+    pub fn new(policy: Policy) -> Self {
+        Self::with_scope(policy, Scope::Shared)
+    }
+
+    pub fn with_scope(policy: Policy, scope: Scope) -> Self {
+        let clock = Arc::new(TokioClock::start());
+        let memory = Arc::new(MemoryCache::new(&MemoryConfig::default(), clock.clone()));
+        let cache = FlakyCache::new(memory.clone(), scope);
+        let source = MapSource::with_rows([("1", "one"), ("2", "two"), ("3", "three")]);
+        let space = Space::new(parts("person", &source, &cache, &memory, &clock, policy, scope));
+        Self {
+            space,
+            source,
+            cache,
+            memory,
+            clock,
+        }
+    }
+
+    /// Another resource over the same rows and the same cache servers, as another daemon or name has it.
+    pub fn another(&self, name: &str, policy: Policy) -> Arc<Space> {
+        Space::new(parts(
+            name,
+            &self.source,
+            &self.cache,
+            &self.memory,
+            &self.clock,
+            policy,
+            self.cache.scope(),
+        ))
+    }
+
+    /// The same resource as a daemon has it that knows another schema.
+    pub fn another_schema(&self, name: &str, policy: Policy) -> Arc<Space> {
+        let mut parts = parts(
+            name,
+            &self.source,
+            &self.cache,
+            &self.memory,
+            &self.clock,
+            policy,
+            self.cache.scope(),
+        );
+        parts.fingerprint = Fingerprint::of(b"another");
+        Space::new(parts)
+    }
+
+    pub async fn get(&self, text: &str) -> Option<String> {
+        value(&self.space, text).await
+    }
+
+    pub async fn put(&self, text: &str, value: &str) -> Result<Effect> {
+        self.space.write(put(text, value, Condition::Always)).await
+    }
+}
+
+fn parts(
+    name: &str,
+    source: &MapSource,
+    cache: &Arc<FlakyCache>,
+    memory: &Arc<MemoryCache>,
+    clock: &Arc<TokioClock>,
+    policy: Policy,
+    scope: Scope,
+) -> SpaceParts {
+    let local = (scope == Scope::Process).then(|| memory.clone() as Arc<dyn LocalCache>);
+    let generations = match scope {
+        Scope::Process => Generations::Own(1),
+        Scope::Shared => Generations::Shared(0),
+    };
+    SpaceParts {
+        name: ResourceName::new(name).unwrap(),
+        loader: Arc::new(source.clone()),
+        writer: Some(Arc::new(source.clone())),
+        cache: Some(cache.clone()),
+        local,
+        fingerprint: Fingerprint::of(name.as_bytes()),
+        generations,
+        policy,
+        clock: clock.clone(),
+        rng: Arc::new(Rng::from_seed(1)),
+        tasks: Arc::new(TestTasks),
+    }
+}
+
+pub fn key(text: &str) -> Key {
+    Key::parse(text).unwrap()
+}
+
+pub async fn value(space: &Arc<Space>, text: &str) -> Option<String> {
+    let read = space.get(&key(text)).await.unwrap();
+    read.record
+        .map(|record| String::from_utf8(record.value.to_vec()).unwrap())
+}
+
+pub fn put(text: &str, value: &str, condition: Condition) -> Write {
+    let change = Change::Put {
+        value: value.to_owned().into(),
+        flags: 0,
+    };
+    Write {
+        target: Target::Key(key(text)),
+        change,
+        condition,
+    }
+}
+
+pub fn delete(text: &str) -> Write {
+    Write {
+        target: Target::Key(key(text)),
+        change: Change::Delete,
+        condition: Condition::Always,
+    }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The strategies, over a real cache and a source that can be stopped at every step.
+
+mod bed;
+mod bulk;
+mod model;
+mod reads;
+mod switch;
+mod writes;
