@@ -3,3 +3,4 @@
 
 #[cfg(feature = "mysql")]
 pub mod mysql;
+pub mod sql;

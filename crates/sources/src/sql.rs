@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What SQL sources share: the catalogue, keys, rows and statements, without any I/O.
+//!
+//! A source reads its catalogue into [`Table`]s and gives each resource a [`Mapping`] onto one of them. The
+//! mapping turns keys into values ([`KeyMap`]), bodies into [`Assignments`], rows into records, and
+//! [`Statements`] are the texts that go with it: identifiers from the catalogue, values always bound.
+
+mod catalogue;
+mod dialect;
+mod json;
+mod key;
+mod mapping;
+mod read;
+mod row;
+mod statement;
+mod trigger;
+mod value;
+
+pub use catalogue::{Action, Column, ForeignKey, Kind, Table, Trigger};
+pub use dialect::Dialect;
+pub use key::KeyMap;
+pub use mapping::{Format, Mapping, TableMapping};
+pub use row::{Assignment, Assignments};
+pub use statement::{Lock, Statements};
+pub use trigger::{HiddenChange, hidden_changes};
+pub use value::{Cell, Value};

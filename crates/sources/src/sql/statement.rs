@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The texts of statements: identifiers from the catalogue, values always bound.
+
+use super::{Assignment, Assignments, Dialect, Mapping, Value};
+
+/// What a SELECT does about locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Nothing.
+    None,
+    /// Takes the shared lock, or fails at once when a writer holds the row.
+    Probe,
+    /// Takes the writer's lock.
+    Write,
+}
+
+/// The statements of one resource.
+#[derive(Clone, Debug)]
+pub struct Statements {
+    dialect: Dialect,
+    table: String,
+    list: String,
+    key: Vec<String>,
+    columns: Vec<String>,
+    defaults: Vec<String>,
+    key_places: Vec<usize>,
+}
+
+impl Statements {
+    /// The statements of `mapping` in `dialect`.
+    pub fn new(dialect: Dialect, mapping: &Mapping) -> Self {
+        let quoted = |name: &str| {
+            let mut text = String::new();
+            dialect.push_name(name, &mut text);
+            text
+        };
+        let table = mapping.table();
+        let columns: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+        let name = quoted(&table.name);
+        Self {
+            dialect,
+            table: table
+                .schema
+                .as_deref()
+                .map_or_else(|| name.clone(), |schema| format!("{}.{name}", quoted(schema))),
+            list: mapping
+                .selected()
+                .map(|column| quoted(&column.name))
+                .collect::<Vec<_>>()
+                .join(", "),
+            key: table
+                .primary_key
+                .iter()
+                .map(|place| columns[*place].clone())
+                .collect(),
+            defaults: table
+                .columns
+                .iter()
+                .map(|column| dialect.default_words(column.default.as_deref()))
+                .collect(),
+            columns,
+            key_places: table.primary_key.clone(),
+        }
+    }
+
+    /// Selects the rows of `count` keys (at least one), whose values are bound one key after the other.
+    pub fn select(&self, count: usize, lock: Lock) -> String {
+        let condition = match (count, self.key.as_slice()) {
+            (1, _) => self.by_key(),
+            (_, [key]) => format!("{key} IN ({})", repeated("?", count)),
+            (_, keys) => {
+                let row = format!("({})", repeated("?", keys.len()));
+                let rows = repeated(&row, count);
+                let rows = if self.dialect == Dialect::Sqlite {
+                    format!("VALUES {rows}")
+                } else {
+                    rows
+                };
+                format!("({}) IN ({rows})", keys.join(", "))
+            }
+        };
+        let lock = self.dialect.lock_words(lock);
+        format!("SELECT {} FROM {} WHERE {condition}{lock}", self.list, self.table)
+    }
+
+    /// Inserts a row; with `returning` it answers like a SELECT of the row.
+    pub fn insert<'a>(&self, assignments: &'a Assignments, returning: bool) -> (String, Vec<&'a Value>) {
+        const FIRST_VERSION: &Value = &Value::Int(1);
+        let key = assignments
+            .key
+            .iter()
+            .zip(&self.key)
+            .filter_map(|(value, name)| Some((name, value.as_ref()?)));
+        let others = assignments.columns.iter().filter_map(|(place, assignment)| {
+            let value = match assignment {
+                Assignment::Value(value) => value,
+                Assignment::NextVersion => FIRST_VERSION,
+                Assignment::Default => return None,
+            };
+            Some((&self.columns[*place], value))
+        });
+        let (names, values): (Vec<&String>, Vec<&Value>) = key.chain(others).unzip();
+        let given = match (names.is_empty(), self.dialect) {
+            (true, Dialect::Sqlite) => "DEFAULT VALUES".into(),
+            _ => {
+                let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+                format!("({}) VALUES ({})", names.join(", "), repeated("?", values.len()))
+            }
+        };
+        let returning = if returning {
+            format!(" RETURNING {}", self.list)
+        } else {
+            String::new()
+        };
+        (format!("INSERT INTO {} {given}{returning}", self.table), values)
+    }
+
+    /// Updates the row of a key, whose values are to be bound behind those that are returned. `None`
+    /// when the table has nothing but its key, so that there is nothing to update.
+    pub fn update<'a>(&self, assignments: &'a Assignments) -> Option<(String, Vec<&'a Value>)> {
+        let mut values = Vec::with_capacity(assignments.columns.len());
+        let mut set = Vec::with_capacity(assignments.columns.len());
+        for (place, assignment) in &assignments.columns {
+            debug_assert!(!self.key_places.contains(place), "a row keeps its key");
+            let name = &self.columns[*place];
+            set.push(match assignment {
+                Assignment::Value(value) => {
+                    values.push(value);
+                    format!("{name} = ?")
+                }
+                Assignment::Default => format!("{name} = {}", self.defaults[*place]),
+                Assignment::NextVersion => format!("{name} = COALESCE({name}, 0) + 1"),
+            });
+        }
+        let text = format!(
+            "UPDATE {} SET {} WHERE {}",
+            self.table,
+            set.join(", "),
+            self.by_key()
+        );
+        (!set.is_empty()).then_some((text, values))
+    }
+
+    /// Deletes the row of a key.
+    pub fn delete(&self) -> String {
+        format!("DELETE FROM {} WHERE {}", self.table, self.by_key())
+    }
+
+    fn by_key(&self) -> String {
+        let parts: Vec<String> = self.key.iter().map(|key| format!("{key} = ?")).collect();
+        parts.join(" AND ")
+    }
+}
+
+fn repeated(text: &str, count: usize) -> String {
+    vec![text; count].join(", ")
+}
