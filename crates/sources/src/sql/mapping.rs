@@ -259,7 +259,7 @@ fn integer_column(table: &Table, name: &str, setting: &str) -> Result<usize> {
     if !fits || table.primary_key.contains(&place) {
         return Err(wrong(
             table,
-            format!("`{setting}`: `{name}` must hold whole numbers and be no key"),
+            &format!("`{setting}`: `{name}` must hold whole numbers and be no key"),
         ));
     }
     Ok(place)
