@@ -5,7 +5,20 @@
 //! were answered ([`history`]), the database's own triggers write down in which order writes took effect, and
 //! the checker compares the two afterwards ([`checker`]). Nothing of the system under test is trusted.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real servers run in real time; what is random follows from the printed seed"
+)]
+
+pub mod chaos;
 pub mod checker;
+pub mod faults;
 pub mod histogram;
 pub mod history;
 pub mod payload;
+pub mod report;
+pub mod sut;
+mod truth_table;
+mod workload;
+
+pub use workload::{Epoch, Workload};

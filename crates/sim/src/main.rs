@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `throughline-sim chaos`: runs daemons and controls against real servers under faults, and judges them.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Parser, Subcommand};
+use throughline_core::Result;
+use throughline_sim::Workload;
+use throughline_sim::chaos::{Arena, Chaos};
+use throughline_sim::faults::Fault;
+use throughline_sim::report::{Judgement, Report, Table};
+use throughline_testkit::DaemonOptions;
+
+/// A control needs no longer to show its races.
+const CONTROL_SECONDS_MAX: u64 = 20;
+/// Longer than the life of marks (10 s) and leases (5 s).
+const QUIET_STRICT: Duration = Duration::from_secs(11);
+/// Controls have neither.
+const QUIET_CONTROL: Duration = Duration::from_millis(500);
+
+/// Looks for stale, lost and foreign values in what callers are answered.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run daemons over one real memcached and one real MariaDB under faults; exit 1 when a promise breaks.
+    Chaos(ChaosArgs),
+}
+
+#[derive(Debug, Args)]
+struct ChaosArgs {
+    /// How many daemons share the cache and the database.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
+    daemons: u32,
+    /// How long the workers of each system work.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// Repeats the choices of an earlier run; printed at the start.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many keys; few keys meet more races.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    keys: u32,
+    /// How many callers at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    workers: u32,
+    /// How many calls of a hundred are writes.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=99))]
+    write_percent: u32,
+    /// `all` (but database-kill), `none`, or a list such as `daemon-kill,cache-delete`.
+    #[arg(long, default_value = "all", value_parser = faults)]
+    faults: Faults,
+    /// Run the controls as well, which must be convicted.
+    #[arg(long)]
+    controls: bool,
+    /// Run nothing but the controls.
+    #[arg(long)]
+    only_controls: bool,
+    /// The daemon's program; default: `throughline` beside this one.
+    #[arg(long)]
+    program: Option<PathBuf>,
+}
+
+/// The kinds of faults chosen on the command line.
+#[derive(Clone, Debug)]
+struct Faults(Vec<Fault>);
+
+fn faults(list: &str) -> std::result::Result<Faults, String> {
+    let mut chosen = Vec::new();
+    for name in list.split(',').filter(|name| *name != "none") {
+        match Fault::from_name(name) {
+            Some(fault) => chosen.push(fault),
+            None if name == "all" => {
+                chosen.extend(Fault::ALL.into_iter().filter(|f| *f != Fault::DatabaseKill))
+            }
+            None => {
+                let names = Fault::ALL.map(Fault::as_str).join(", ");
+                return Err(format!(
+                    "no fault is called `{name}`; there are all, none, {names}"
+                ));
+            }
+        }
+    }
+    Ok(Faults(chosen))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Chaos(args) = Cli::parse().command;
+    match run(&args).await.map(|reports| show(&reports)) {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => ExitCode::FAILURE,
+        Ok(Err(error)) => complain(&error),
+        Err(error) => complain(&error),
+    }
+}
+
+fn complain(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "throughline-sim: {error}");
+    if let Some(cause) = error.source() {
+        let _ = writeln!(io::stderr(), "  because: {cause}");
+    }
+    ExitCode::from(2)
+}
+
+async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
+    let seed = args.seed.unwrap_or_else(arbitrary_seed);
+    let _ = writeln!(io::stdout(), "seed {seed}");
+    let arena = Arena::start();
+    let mut reports = Vec::new();
+    if !args.only_controls {
+        let chaos = chaos(args, seed, args.seconds, QUIET_STRICT);
+        let cell = arena.cell("daemons", &chaos).await?;
+        let program = args.program.clone().unwrap_or_else(DaemonOptions::built_program);
+        let daemons = cell.daemons(program, args.daemons as usize)?;
+        reports.push(Box::pin(cell.run(&daemons, &chaos)).await?);
+    }
+    if args.controls || args.only_controls {
+        let chaos = chaos(args, seed, args.seconds.min(CONTROL_SECONDS_MAX), QUIET_CONTROL);
+        let cell = arena.cell("control_add", &chaos).await?;
+        reports.push(Box::pin(cell.run(&cell.naive_add(seed)?, &chaos)).await?);
+        let cell = arena.cell("control_delete", &chaos).await?;
+        reports.push(Box::pin(cell.run(&cell.naive_delete(seed)?, &chaos)).await?);
+    }
+    Ok(reports)
+}
+
+fn chaos(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration) -> Chaos {
+    let workload = Workload {
+        key_count: args.keys,
+        worker_count: args.workers,
+        write_percent: args.write_percent,
+        duration: Duration::from_secs(seconds),
+        seed,
+    };
+    Chaos {
+        workload,
+        faults: args.faults.0.clone(),
+        quiet,
+    }
+}
+
+fn arbitrary_seed() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    since.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(32)
+}
+
+/// Prints the table, and examples of what failed; whether every run came out as it must.
+fn show(reports: &[Report]) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    write!(out, "{}", Table::new(reports))?;
+    let mut good = true;
+    for report in reports {
+        if let Judgement::Failed(reason) = report.judgement() {
+            good = false;
+            writeln!(out, "\n{}: {reason}", report.system)?;
+            for example in report.examples() {
+                writeln!(out, "  {example}")?;
+            }
+        }
+    }
+    Ok(good)
+}

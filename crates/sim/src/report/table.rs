@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One column per run, one row per figure.
+
+use std::fmt;
+
+use super::Report;
+use crate::checker::Breach;
+use crate::checker::wgl::Decision;
+use crate::faults::Fault;
+use crate::histogram::Histogram;
+
+/// Shows reports side by side.
+#[derive(Debug)]
+pub struct Table<'a>(&'a [Report]);
+
+impl<'a> Table<'a> {
+    /// A table of these runs.
+    pub fn new(reports: &'a [Report]) -> Self {
+        Self(reports)
+    }
+
+    fn rows(&self) -> Vec<(String, Vec<String>)> {
+        let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+        let mut row = |name: &str, figure: &dyn Fn(&Report) -> String| {
+            rows.push((name.to_owned(), self.0.iter().map(figure).collect()));
+        };
+        row("system", &|report| report.system.clone());
+        row("reads", &|report| report.verdict.reads.to_string());
+        row("writes acknowledged", &|report| {
+            report.verdict.acknowledged.to_string()
+        });
+        row("failed / unknown", &|report| {
+            format!("{} / {}", report.verdict.failed, report.verdict.unknown)
+        });
+        for fault in Fault::ALL {
+            row(fault.as_str(), &|report| {
+                report.injections.get(&fault).copied().unwrap_or(0).to_string()
+            });
+        }
+        for breach in Breach::ALL {
+            row(breach.as_str(), &|report| report.verdict.rate(breach).to_string());
+        }
+        row("search without audit", &searched);
+        row("differing when quiet", &|report| {
+            format!("{} of {}", report.differing.len(), report.probe_count)
+        });
+        row("stale age p50/p99/max", &|report| {
+            times(&report.verdict.stale_age)
+        });
+        row("read p50/p99/max", &|report| times(&report.verdict.read_latency));
+        row("write p50/p99/max", &|report| {
+            times(&report.verdict.write_latency)
+        });
+        row("hits", &hit_ratio);
+        row("judgement", &|report| report.judgement().to_string());
+        rows
+    }
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.rows();
+        let name_len = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let width = |column: usize| rows.iter().map(|(_, cells)| cells[column].chars().count()).max();
+        for (name, cells) in &rows {
+            write!(f, "{name:name_len$}")?;
+            for (column, cell) in cells.iter().enumerate() {
+                write!(f, "  {cell:>width$}", width = width(column).unwrap_or(0))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn searched(report: &Report) -> String {
+    let operations: usize = report.decisions.iter().map(|(len, _)| len).sum();
+    let undecided = report
+        .decisions
+        .iter()
+        .filter(|(_, decision)| *decision == Decision::Undecided)
+        .count();
+    let found = match (report.violated().is_some(), undecided) {
+        (true, _) => "violated".to_owned(),
+        (false, 0) => "explained".to_owned(),
+        (false, _) => format!("{undecided} of {} keys undecided", report.decisions.len()),
+    };
+    format!("{found} ({operations} ops)")
+}
+
+fn hit_ratio(report: &Report) -> String {
+    let verdict = &report.verdict;
+    match verdict.attributed {
+        0 => "unsaid".to_owned(),
+        attributed => format!("{:.1} %", 100.0 * verdict.hits as f64 / attributed as f64),
+    }
+}
+
+fn times(histogram: &Histogram) -> String {
+    if histogram.count() == 0 {
+        return "none".to_owned();
+    }
+    let ms = |ns: u64| format!("{:.2}", ns as f64 / 1e6);
+    let percentiles = [50, 99].map(|percent| ms(histogram.percentile_ns(percent)));
+    format!(
+        "{}/{}/{} ms",
+        percentiles[0],
+        percentiles[1],
+        ms(histogram.max_ns())
+    )
+}
