@@ -134,6 +134,11 @@ impl Mapping {
         self.selected.iter().map(|place| &self.table.columns[*place])
     }
 
+    /// The place in the table of the version column.
+    pub fn version_place(&self) -> Option<usize> {
+        self.version_at.map(|at| self.selected[at])
+    }
+
     /// The record of a row; `cell` gives the cell at a place of [`Mapping::selected`].
     pub fn record<'c>(&self, cell: impl Fn(usize) -> Cell<'c>) -> Record {
         let value = match &self.shape {

@@ -80,7 +80,8 @@ impl Statements {
             }
         };
         let lock = self.dialect.lock_words(lock);
-        format!("SELECT {} FROM {} WHERE {condition}{lock}", self.list, self.table)
+        let index = self.dialect.key_index_words();
+        format!("SELECT {} FROM {}{index} WHERE {condition}{lock}", self.list, self.table)
     }
 
     /// Inserts a row; with `returning` it answers like a SELECT of the row.
@@ -141,9 +142,27 @@ impl Statements {
         (!set.is_empty()).then_some((text, values))
     }
 
+    /// Updates like [`Statements::update`] if the row has one of `count` versions (at least one), which are
+    /// to be bound behind the key.
+    pub fn update_unchanged<'a>(
+        &self,
+        assignments: &'a Assignments,
+        version_place: usize,
+        count: usize,
+    ) -> Option<(String, Vec<&'a Value>)> {
+        let (text, values) = self.update(assignments)?;
+        let condition = format!("{} IN ({})", self.columns[version_place], repeated("?", count));
+        Some((format!("{text} AND {condition}"), values))
+    }
+
     /// Deletes the row of a key.
     pub fn delete(&self) -> String {
         format!("DELETE FROM {} WHERE {}", self.table, self.by_key())
+    }
+
+    /// Deletes the row of a key and answers like a SELECT of it.
+    pub fn delete_returning(&self) -> String {
+        format!("{} RETURNING {}", self.delete(), self.list)
     }
 
     fn by_key(&self) -> String {

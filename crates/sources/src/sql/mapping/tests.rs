@@ -103,14 +103,14 @@ fn omitted_columns_get_their_default_and_the_key_stays() {
     let (update, values) = statements.update(&assignments).unwrap();
     assert_eq!(
         update,
-        "UPDATE \"person\" SET \"first_name\" = ?, \"last_name\" = NULL, \"state\" = ('new'), \"version\" = NULL \
-         WHERE \"id\" = ?"
+        "UPDATE `person` SET `first_name` = ?, `last_name` = NULL, `state` = ('new'), `version` = NULL \
+         WHERE `id` = ?"
     );
     assert_eq!(values, [&Value::Text("Ada".into())]);
     let (insert, values) = statements.insert(&assignments, false);
     assert_eq!(
         insert,
-        "INSERT INTO \"person\" (\"id\", \"first_name\") VALUES (?, ?)"
+        "INSERT INTO `person` (`id`, `first_name`) VALUES (?, ?)"
     );
     assert_eq!(values, [&Value::Int(7), &Value::Text("Ada".into())]);
 }
@@ -132,7 +132,7 @@ fn a_refused_value_names_the_column_and_never_the_value() {
         refused(&mapping, r#"{"first_name":"x","first_name":"y"}"#).contains("`first_name` is given twice")
     );
     assert!(refused(&mapping, r#"{"id":8,"first_name":"x"}"#).contains("`id` differs from the key"));
-    for broken in ["", "[]", "\"secret\"", "{\"first_name\":secret}", "{} {}"] {
+    for broken in ["", "[]", "\"secret\"", "{`first_name`:secret}", "{} {}"] {
         let detail = refused(&mapping, broken);
         assert!(
             detail.contains("not one JSON object") && !detail.contains("secret"),
@@ -210,7 +210,7 @@ fn many_keys_are_one_statement() {
     let statements = Statements::new(Dialect::Mariadb, &mapping);
     assert_eq!(
         statements.select(2, Lock::Probe),
-        "SELECT `last_name`, `id` FROM `person` WHERE `id` IN (?, ?) LOCK IN SHARE MODE NOWAIT"
+        "SELECT `last_name`, `id` FROM `person` FORCE INDEX (PRIMARY) WHERE `id` IN (?, ?) LOCK IN SHARE MODE NOWAIT"
     );
 }
 
