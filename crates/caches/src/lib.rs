@@ -1,2 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Caches: process memory and memcached.
+//!
+//! Neither can be made to store a value blindly: each implements [`throughline_core::Cache`], where a value
+//! needs a lease or a mark, and the contract suite of `throughline-testkit` holds each to the same promises.
+
+mod identity;
+mod memory;
+
+pub use memory::{MemoryCache, MemoryConfig, PlainMemory, PlainMemoryConfig};

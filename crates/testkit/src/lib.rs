@@ -6,10 +6,14 @@
     reason = "real servers need real time: their start is awaited on the wall clock, outside any paused runtime"
 )]
 
+pub mod contract;
+
+mod clock;
 mod fakes;
 mod servers;
 
-pub use fakes::{FlakyCache, MapSource};
+pub use clock::ManualClock;
+pub use fakes::{FlakyCache, MapSource, TestTasks, TokioClock};
 pub use servers::{
     Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Scratch,
     StartError, free_port,

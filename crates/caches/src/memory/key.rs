@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Under which key a value is kept, and the same by reference.
+
+use std::hash::{Hash, Hasher};
+
+use quick_cache::Equivalent;
+use throughline_core::{Generation, Key, ResourceName, Slot, SlotRef};
+
+/// The key of a value or of a note. It counts references to the slot's own texts and copies nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoredKey {
+    resource: ResourceName,
+    generation: Generation,
+    key: Key,
+}
+
+impl StoredKey {
+    pub(super) fn of(slot: &Slot) -> Self {
+        Self {
+            resource: slot.resource.clone(),
+            generation: slot.route.generation,
+            key: slot.key.clone(),
+        }
+    }
+
+    /// Bytes of its own on the heap; the resource's name is shared by all.
+    pub(super) fn text_len(&self) -> usize {
+        self.key.as_str().len()
+    }
+}
+
+impl Hash for StoredKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(self.resource.as_str(), self.generation, self.key.as_str(), state);
+    }
+}
+
+/// A [`StoredKey`] by reference.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a>(pub(super) SlotRef<'a>);
+
+impl Hash for Place<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(self.0.resource, self.0.generation, self.0.key, state);
+    }
+}
+
+impl Equivalent<StoredKey> for Place<'_> {
+    fn equivalent(&self, stored: &StoredKey) -> bool {
+        let resource = stored.resource.as_str();
+        self.0.key == stored.key.as_str()
+            && self.0.generation == stored.generation
+            // Mostly both are the very same text, and then nothing need be compared.
+            && (std::ptr::eq(self.0.resource, resource) || self.0.resource == resource)
+    }
+}
+
+/// The hasher tells lengths apart by itself, so the end marks that `str` would add are left out: this runs
+/// at every hit.
+#[inline]
+fn hash<H: Hasher>(resource: &str, generation: Generation, key: &str, state: &mut H) {
+    state.write_u128(u128::from(generation.node) << 64 | u128::from(generation.resource));
+    state.write(resource.as_bytes());
+    state.write(key.as_bytes());
+}

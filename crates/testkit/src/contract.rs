@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What every implementation of a core trait promises, as tests that each of them lists itself into.
+
+pub mod cache;
