@@ -14,12 +14,14 @@ use crate::checker::{Probe, check, differing};
 use crate::faults::{Counts, Fault, Injector, Targets};
 use crate::history::History;
 use crate::report::Report;
-use crate::sut::{DaemonPlan, Daemons, NaiveAdd, NaiveDelete, PairOptions, System};
+use crate::sut::{DaemonPlan, Daemons, NaiveAdd, NaiveDelete, NoCache, PairOptions, System};
 use crate::truth_table::{TruthTable, options};
 use crate::{Epoch, Workload};
 
 /// How many operations of each key go through the search that does not trust the audit table.
 const SEARCH_LEN_MAX: usize = 30_000;
+/// The least that memcached takes, twice its largest item; for runs in which it is to evict.
+const MEMORY_MIN_MB: u32 = 2;
 
 /// What a run does, whatever the system.
 #[derive(Clone, Debug)]
@@ -30,6 +32,22 @@ pub struct Chaos {
     pub faults: Vec<Fault>,
     /// How long everything rests before the last look: longer than marks and leases live.
     pub quiet: Duration,
+}
+
+/// A system whose verdict is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The database alone: strict.
+    NoCache,
+    /// A read fills by `add`, a write sets after its commit: stale.
+    NaiveAdd,
+    /// A read fills by `set`, a write deletes after its commit: stale.
+    NaiveDelete,
+}
+
+impl Control {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NoCache, Self::NaiveAdd, Self::NaiveDelete];
 }
 
 /// The real servers of all runs: one MariaDB, and for each run a database and a memcached of its own.
@@ -67,9 +85,8 @@ impl Arena {
     /// When memcached does not come up, with the end of its log.
     pub async fn cell(&self, name: &str, chaos: &Chaos) -> Result<Cell> {
         let database_url = self.database.create_database(name);
-        // Where it is to evict, as little as memcached takes: twice its largest item.
         let memory_mb = if chaos.faults.contains(&Fault::CacheEvict) {
-            1
+            MEMORY_MIN_MB
         } else {
             64
         };
@@ -107,29 +124,23 @@ impl Cell {
         })
     }
 
-    /// The control that fills by `add` and sets after the commit.
+    /// The controls: the database alone, which must keep the promise, and the two usual ways of writing a
+    /// cache by hand, which must be convicted. They share this cell's servers, so one cell runs only one.
     ///
     /// # Errors
     /// When the database's URL is none.
-    pub fn naive_add(&self, seed: u64) -> Result<NaiveAdd> {
-        Ok(NaiveAdd::new(self.pair(seed)?))
-    }
-
-    /// The control that deletes after the commit.
-    ///
-    /// # Errors
-    /// When the database's URL is none.
-    pub fn naive_delete(&self, seed: u64) -> Result<NaiveDelete> {
-        Ok(NaiveDelete::new(self.pair(seed)?))
-    }
-
-    fn pair(&self, seed: u64) -> Result<PairOptions> {
-        Ok(PairOptions {
+    pub fn control(&self, control: Control, seed: u64) -> Result<Box<dyn System>> {
+        let pair = PairOptions {
             cache: self.cache.address(),
             database: options(&self.database_url)?,
             instance_count: 4,
             pause_percent: 5,
             rng: Arc::new(Rng::from_seed(seed)),
+        };
+        Ok(match control {
+            Control::NoCache => Box::new(NoCache::new(pair)),
+            Control::NaiveAdd => Box::new(NaiveAdd::new(pair)),
+            Control::NaiveDelete => Box::new(NaiveDelete::new(pair)),
         })
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Parser, Subcommand};
 use throughline_core::Result;
 use throughline_sim::Workload;
-use throughline_sim::chaos::{Arena, Chaos};
+use throughline_sim::chaos::{Arena, Chaos, Control};
 use throughline_sim::faults::Fault;
 use throughline_sim::report::{Judgement, Report, Table};
 use throughline_testkit::DaemonOptions;
@@ -125,10 +125,11 @@ async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
     }
     if args.controls || args.only_controls {
         let chaos = chaos(args, seed, args.seconds.min(CONTROL_SECONDS_MAX), QUIET_CONTROL);
-        let cell = arena.cell("control_add", &chaos).await?;
-        reports.push(Box::pin(cell.run(&cell.naive_add(seed)?, &chaos)).await?);
-        let cell = arena.cell("control_delete", &chaos).await?;
-        reports.push(Box::pin(cell.run(&cell.naive_delete(seed)?, &chaos)).await?);
+        for control in Control::ALL {
+            let cell = arena.cell(&format!("{control:?}"), &chaos).await?;
+            let system = cell.control(control, seed)?;
+            reports.push(Box::pin(cell.run(system.as_ref(), &chaos)).await?);
+        }
     }
     Ok(reports)
 }

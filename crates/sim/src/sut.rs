@@ -6,9 +6,12 @@ mod daemon_memcached;
 mod daemons;
 mod naive_add;
 mod naive_delete;
+mod no_cache;
 mod pair;
 mod process;
 pub mod text_client;
+
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -18,10 +21,9 @@ use crate::payload::Payload;
 pub use daemons::{DaemonPlan, Daemons};
 pub use naive_add::NaiveAdd;
 pub use naive_delete::NaiveDelete;
+pub use no_cache::NoCache;
 pub use pair::PairOptions;
 pub use process::Process;
-
-use std::sync::Arc;
 
 /// A system under test: some instances over one cache and one database.
 pub trait System: Send + Sync {

@@ -16,7 +16,7 @@ use crate::sut::text_client::TextClient;
 /// The beginning of the keys that only fill the cache.
 pub(crate) const JUNK: &str = "junk:";
 /// How many foreign values one injection of [`Fault::CacheEvict`] stores.
-const JUNK_COUNT: u64 = 4_000;
+const JUNK_COUNT: u64 = 10_000;
 /// A paused memcached answers nothing; then the injection does not take.
 const CACHE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Keys for [`Fault::CacheDelete`] are listed anew after so many deletes.
@@ -70,7 +70,7 @@ impl Injector {
         let hold_max = Duration::from_millis(2400).min(left / 10);
         let gap_max = Duration::from_millis(1500).min(left / 4);
         let holding = Plan::new(holding, gap_max, hold_max, self.seed);
-        let instant = Plan::new(instant, Duration::from_millis(100), Duration::ZERO, !self.seed);
+        let instant = Plan::new(instant, Duration::from_millis(200), Duration::ZERO, !self.seed);
         let lanes = tokio::join!(self.lane(holding), self.lane(instant));
         let (mut counts, others) = (lanes.0?, lanes.1?);
         counts.extend(others);

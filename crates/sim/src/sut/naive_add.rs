@@ -4,13 +4,13 @@
 //! Two writers' sets cross, and the older value stays:
 //! 1. A commits 1. 2. B commits 2. 3. B sets 2. 4. A sets 1.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::pair::{Pair, PairOptions, read_then_fill};
 use super::{Answer, Client, Process, System};
 use crate::history::Outcome;
-
-use std::sync::Arc;
 
 /// The system of hand-written read-through and write-through.
 #[derive(Debug)]

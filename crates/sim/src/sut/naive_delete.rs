@@ -4,13 +4,13 @@
 //! A slow reader brings the old value back:
 //! 1. R misses and reads 1. 2. W commits 2. 3. W deletes. 4. R sets 1.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::pair::{Pair, PairOptions, read_then_fill};
 use super::{Answer, Client, Process, System};
 use crate::history::Outcome;
-
-use std::sync::Arc;
 
 /// The system of hand-written cache-aside.
 #[derive(Debug)]
