@@ -244,7 +244,7 @@ fn printed_address(output: &str, listener: Listener) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Listener, printed, printed_address};
 
     const OUTPUT: &str = "throughline 0.1.0\n  memcached  127.0.0.1:11311\n\
                           http       http://127.0.0.1:8311 (no token)\nready\n";

@@ -71,7 +71,7 @@ pub(crate) fn find(program: &str, package: &'static str) -> Result<PathBuf, Star
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::find;
 
     #[test]
     fn a_missing_program_names_its_package_and_the_way_to_get_it() {

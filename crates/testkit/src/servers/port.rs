@@ -39,7 +39,9 @@ pub(crate) fn address(port: u16) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::TcpListener;
+
+    use super::{COUNT, address, free_port};
 
     #[test]
     fn a_port_in_use_is_not_given() {

@@ -110,7 +110,9 @@ fn is_abandoned(folder: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs::{self, File};
+
+    use super::{Scratch, make, sweep};
 
     #[test]
     fn a_dropped_folder_is_gone() {
