@@ -44,6 +44,7 @@ struct Inner {
     plain: Option<Arc<dyn PlainStore>>,
     gauges: Gauges,
     tasks: TrackedTasks,
+    notices: Vec<String>,
 }
 
 impl fmt::Debug for Throughline {
@@ -61,6 +62,7 @@ impl Throughline {
         plain: Option<Arc<dyn PlainStore>>,
         gauges: impl Fn() -> Vec<Gauge> + Send + Sync + 'static,
         tasks: TrackedTasks,
+        notices: Vec<String>,
     ) -> Self {
         let by_name = listings.iter().enumerate();
         let by_name = by_name
@@ -110,6 +112,11 @@ impl Throughline {
             return Err(Error::new(ErrorKind::Configuration, "open a resource", detail));
         };
         Ok(Resource::new(listing.space.clone()))
+    }
+
+    /// What a person should know before relying on this program: tables that are not served, and why.
+    pub fn notices(&self) -> &[String] {
+        &self.inner.notices
     }
 
     /// The plain space, if there is one.
