@@ -75,6 +75,7 @@ impl Throughline {
                 plain,
                 gauges: Box::new(gauges),
                 tasks,
+                notices,
             }),
         }
     }
