@@ -64,17 +64,21 @@ impl Fault {
         Self::ALL.into_iter().find(|fault| fault.as_str() == name)
     }
 
-    /// Whether it takes a process away for a while; the others are over at once.
-    pub const fn holds(self) -> bool {
-        matches!(
-            self,
-            Self::DaemonKill | Self::DaemonPause | Self::CacheKill | Self::CachePause | Self::DatabaseKill
-        )
+    const fn lane(self) -> Lane {
+        match self {
+            Self::DaemonKill | Self::DaemonPause => Lane::Daemons,
+            Self::CacheKill | Self::CachePause | Self::DatabaseKill => Lane::Servers,
+            Self::CacheFlush | Self::CacheDelete | Self::CacheEvict => Lane::Slots,
+        }
     }
+}
 
-    const fn strikes_daemon(self) -> bool {
-        matches!(self, Self::DaemonKill | Self::DaemonPause)
-    }
+/// What a fault strikes. Faults of one lane come one after another, lanes run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Daemons,
+    Servers,
+    Slots,
 }
 
 impl fmt::Display for Fault {

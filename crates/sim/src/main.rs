@@ -121,7 +121,11 @@ async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
         let cell = arena.cell("daemons", &chaos).await?;
         let program = args.program.clone().unwrap_or_else(DaemonOptions::built_program);
         let daemons = cell.daemons(program, args.daemons as usize)?;
-        reports.push(Box::pin(cell.run(&daemons, &chaos)).await?);
+        let report = Box::pin(cell.run(&daemons, &chaos)).await?;
+        if report.judgement() != Judgement::Kept {
+            let _ = writeln!(io::stderr(), "{}", daemons.logs().join("\n"));
+        }
+        reports.push(report);
     }
     if args.controls || args.only_controls {
         let chaos = chaos(args, seed, args.seconds.min(CONTROL_SECONDS_MAX), QUIET_CONTROL);

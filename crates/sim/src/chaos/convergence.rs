@@ -24,10 +24,9 @@ const REST: Duration = Duration::from_millis(250);
 /// # Errors
 /// When memcached does not answer.
 pub(super) async fn probe(system: &dyn System, cache: SocketAddr, workload: &Workload) -> Result<Vec<Probe>> {
-    // The raw slots come first: a read through a door could replace what is to be looked at.
-    let mut probes = raw_slots(cache).await.map_err(|error| {
-        Error::new(ErrorKind::Unavailable, "read the raw slots", "memcached").with_cause(error)
-    })?;
+    // Before the doors, because a read could replace what is to be looked at; and after them, because a read
+    // could fill what is wrong.
+    let mut probes = raw_slots(cache).await?;
     for mut door in system.doors() {
         for key in workload.keys() {
             let seen = ask(door.as_mut(), key).await;
@@ -43,6 +42,7 @@ pub(super) async fn probe(system: &dyn System, cache: SocketAddr, workload: &Wor
             });
         }
     }
+    probes.extend(raw_slots(cache).await?);
     Ok(probes)
 }
 
@@ -57,11 +57,11 @@ async fn ask(door: &mut dyn Client, key: i64) -> Option<Seen> {
 }
 
 /// What the values in the cache show, whatever is around them. Marks and leases hold no payload.
-async fn raw_slots(cache: SocketAddr) -> std::io::Result<Vec<Probe>> {
+async fn raw_slots(cache: SocketAddr) -> Result<Vec<Probe>> {
     let mut client = TextClient::new(cache);
     let mut probes = Vec::new();
-    for slot in client.keys(JUNK).await? {
-        let Some(value) = client.get(&slot).await? else {
+    for slot in client.keys(JUNK).await.map_err(map)? {
+        let Some(value) = client.get(&slot).await.map_err(map)? else {
             continue;
         };
         if let Some((key, seen)) = slot_seen(&value.bytes) {
@@ -73,4 +73,8 @@ async fn raw_slots(cache: SocketAddr) -> std::io::Result<Vec<Probe>> {
         }
     }
     Ok(probes)
+}
+
+fn map(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "read the raw slots", "memcached").with_cause(error)
 }

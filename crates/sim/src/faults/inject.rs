@@ -9,7 +9,7 @@ use std::time::Duration;
 use throughline_core::{Error, ErrorKind, Result, Rng};
 use tokio::time::Instant;
 
-use super::{Counts, Fault, Injection, Plan};
+use super::{Counts, Fault, Injection, Lane, Plan};
 use crate::sut::Process;
 use crate::sut::text_client::TextClient;
 
@@ -17,6 +17,8 @@ use crate::sut::text_client::TextClient;
 pub(crate) const JUNK: &str = "junk:";
 /// How many foreign values one injection of [`Fault::CacheEvict`] stores.
 const JUNK_COUNT: u64 = 10_000;
+/// Slots are hit often: a race is open for a few milliseconds.
+const SLOT_GAP_MAX: Duration = Duration::from_millis(200);
 /// A paused memcached answers nothing; then the injection does not take.
 const CACHE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Keys for [`Fault::CacheDelete`] are listed anew after so many deletes.
@@ -35,8 +37,8 @@ pub struct Targets {
     pub database: Arc<dyn Process>,
 }
 
-/// Carries out faults until a deadline. Faults that take a process away and faults of slots run side by side,
-/// so that pairs of them meet.
+/// Carries out faults until a deadline. Faults of daemons, of servers and of slots run side by side, so that
+/// pairs and triples of them meet.
 #[derive(Debug)]
 pub struct Injector {
     targets: Targets,
@@ -48,7 +50,7 @@ pub struct Injector {
 impl Injector {
     /// An injector of those of `faults` that `targets` can suffer; it works for `duration` from now.
     pub fn new(targets: Targets, faults: &[Fault], seed: u64, duration: Duration) -> Self {
-        let possible = |fault: &Fault| !fault.strikes_daemon() || !targets.daemons.is_empty();
+        let possible = |fault: &Fault| fault.lane() != Lane::Daemons || !targets.daemons.is_empty();
         let faults = faults.iter().copied().filter(possible).collect();
         Self {
             targets,
@@ -63,21 +65,36 @@ impl Injector {
     /// # Errors
     /// When a process does not come up again.
     pub async fn run(self) -> Result<Counts> {
-        let (holding, instant): (Vec<Fault>, Vec<Fault>) =
-            self.faults.iter().partition(|fault| fault.holds());
         // Long holds are five times as long: 12 s outlast the marks of 10 s when there is time for it.
         let left = self.deadline.saturating_duration_since(Instant::now());
         let hold_max = Duration::from_millis(2400).min(left / 10);
         let gap_max = Duration::from_millis(1500).min(left / 4);
-        let holding = Plan::new(holding, gap_max, hold_max, self.seed);
-        let instant = Plan::new(instant, Duration::from_millis(200), Duration::ZERO, !self.seed);
-        let lanes = tokio::join!(self.lane(holding), self.lane(instant));
-        let (mut counts, others) = (lanes.0?, lanes.1?);
-        counts.extend(others);
+        let plan = |lane: Lane, gap_max, hold_max| {
+            let faults: Vec<Fault> = self
+                .faults
+                .iter()
+                .copied()
+                .filter(|fault| fault.lane() == lane)
+                .collect();
+            Plan::new(
+                faults,
+                gap_max,
+                hold_max,
+                self.seed ^ (lane as u64 + 1).rotate_right(8),
+            )
+        };
+        let lanes = tokio::join!(
+            self.follow(plan(Lane::Daemons, gap_max, hold_max)),
+            self.follow(plan(Lane::Servers, gap_max, hold_max)),
+            self.follow(plan(Lane::Slots, SLOT_GAP_MAX, Duration::ZERO)),
+        );
+        let mut counts = lanes.0?;
+        counts.extend(lanes.1?);
+        counts.extend(lanes.2?);
         Ok(counts)
     }
 
-    async fn lane(&self, plan: Option<Plan>) -> Result<Counts> {
+    async fn follow(&self, plan: Option<Plan>) -> Result<Counts> {
         let mut counts = Counts::new();
         let mut slots = Slots::new(self.targets.cache_address);
         for injection in plan.into_iter().flatten() {
