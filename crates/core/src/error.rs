@@ -101,13 +101,7 @@ impl Error {
             ErrorKind::Timeout | ErrorKind::OutcomeUnknown | ErrorKind::Corrupt => Retry::Unsafe,
             _ => Retry::Never,
         };
-        Self(Arc::new(Inner {
-            kind,
-            retry,
-            operation,
-            detail: detail.into(),
-            cause: None,
-        }))
+        Self(Arc::new(Inner { kind, retry, operation, detail: detail.into(), cause: None }))
     }
 
     /// The same error with another answer to "may I call again?".
@@ -158,13 +152,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot {}: {}: {}",
-            self.0.operation,
-            self.0.kind.as_str(),
-            self.0.detail
-        )
+        write!(f, "cannot {}: {}: {}", self.0.operation, self.0.kind.as_str(), self.0.detail)
     }
 }
 
@@ -182,10 +170,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0
-            .cause
-            .as_ref()
-            .map(|cause| cause.as_ref() as &(dyn std::error::Error + 'static))
+        self.0.cause.as_ref().map(|cause| cause.as_ref() as &(dyn std::error::Error + 'static))
     }
 }
 
@@ -196,25 +181,15 @@ mod tests {
 
     #[test]
     fn text_says_operation_kind_and_detail() {
-        let error = Error::new(
-            ErrorKind::InvalidValue,
-            "write a row",
-            "column `price` takes a number",
-        );
-        assert_eq!(
-            error.to_string(),
-            "cannot write a row: invalid value: column `price` takes a number"
-        );
+        let error = Error::new(ErrorKind::InvalidValue, "write a row", "column `price` takes a number");
+        assert_eq!(error.to_string(), "cannot write a row: invalid value: column `price` takes a number");
     }
 
     #[test]
     fn a_clone_keeps_the_cause() {
         let cause = std::io::Error::other("broken pipe");
         let error = Error::new(ErrorKind::Unavailable, "mark a key", "cache `main`").with_cause(cause);
-        assert_eq!(
-            error.clone().source().expect("a cause").to_string(),
-            "broken pipe"
-        );
+        assert_eq!(error.clone().source().expect("a cause").to_string(), "broken pipe");
         assert_eq!(error.with_retry(Retry::Never).retry(), Retry::Never);
     }
 }

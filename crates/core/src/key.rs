@@ -26,10 +26,7 @@ impl Key {
     /// [`ErrorKind::InvalidKey`] for a text above [`KEY_LEN_MAX`] or a `%` without two hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > KEY_LEN_MAX {
-            return Err(invalid(format!(
-                "{} bytes, at most {KEY_LEN_MAX} are taken",
-                text.len()
-            )));
+            return Err(invalid(format!("{} bytes, at most {KEY_LEN_MAX} are taken", text.len())));
         }
         if !text.bytes().any(needs_encoding_or_is_percent) {
             return Ok(Self(text.into()));
@@ -51,10 +48,7 @@ impl Key {
             encode(part, &mut text);
         }
         if text.len() > KEY_LEN_MAX {
-            return Err(invalid(format!(
-                "{} bytes encoded, at most {KEY_LEN_MAX} are taken",
-                text.len()
-            )));
+            return Err(invalid(format!("{} bytes encoded, at most {KEY_LEN_MAX} are taken", text.len())));
         }
         Ok(Self(text.into()))
     }
@@ -66,9 +60,7 @@ impl Key {
 
     /// The parts, decoded; at least one.
     pub fn parts(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        self.0
-            .split(':')
-            .map(|part| decode(part).expect("the text was encoded by this type"))
+        self.0.split(':').map(|part| decode(part).expect("the text was encoded by this type"))
     }
 }
 
@@ -121,9 +113,7 @@ fn decode(part: &str) -> Result<Cow<'_, [u8]>> {
             rest = tail;
             continue;
         }
-        let decoded = tail
-            .get(..2)
-            .and_then(|two| Some(hex(two[0])? << 4 | hex(two[1])?));
+        let decoded = tail.get(..2).and_then(|two| Some(hex(two[0])? << 4 | hex(two[1])?));
         let Some(decoded) = decoded else {
             return Err(invalid(
                 "`%` must be followed by two hexadecimal digits (a `%` itself is `%25`)".into(),
@@ -171,10 +161,7 @@ mod tests {
     fn needless_encoding_is_undone() {
         assert_eq!(Key::parse("%34%32").unwrap().as_str(), "42");
         assert_eq!(Key::parse("a%3ab").unwrap().as_str(), "a%3Ab");
-        assert_eq!(
-            parts(&Key::parse("a%3Ab:c").unwrap()),
-            [b"a:b".to_vec(), b"c".to_vec()]
-        );
+        assert_eq!(parts(&Key::parse("a%3Ab:c").unwrap()), [b"a:b".to_vec(), b"c".to_vec()]);
         assert_eq!(Key::parse("a b").unwrap().as_str(), "a%20b");
     }
 
@@ -184,10 +171,7 @@ mod tests {
             assert_eq!(Key::parse(text).unwrap_err().kind(), ErrorKind::InvalidKey);
         }
         assert!(Key::parse(&"k".repeat(KEY_LEN_MAX)).is_ok());
-        assert_eq!(
-            Key::parse(&"k".repeat(KEY_LEN_MAX + 1)).unwrap_err().kind(),
-            ErrorKind::InvalidKey
-        );
+        assert_eq!(Key::parse(&"k".repeat(KEY_LEN_MAX + 1)).unwrap_err().kind(), ErrorKind::InvalidKey);
     }
 
     #[test]

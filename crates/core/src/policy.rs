@@ -71,11 +71,7 @@ impl Ttl {
 
 impl Default for Ttl {
     fn default() -> Self {
-        Self {
-            entry_ms: 300_000,
-            negative_ms: 30_000,
-            jitter_percent: 10,
-        }
+        Self { entry_ms: 300_000, negative_ms: 30_000, jitter_percent: 10 }
     }
 }
 

@@ -35,11 +35,7 @@ impl Record {
     /// A record without flags whose version follows from its bytes.
     pub fn from_content(value: impl Into<Bytes>) -> Self {
         let value = value.into();
-        Self {
-            version: Version::of_content(&value),
-            value,
-            flags: 0,
-        }
+        Self { version: Version::of_content(&value), value, flags: 0 }
     }
 }
 

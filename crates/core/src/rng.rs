@@ -18,9 +18,7 @@ pub struct Rng {
 impl Rng {
     /// A generator whose numbers follow from `seed` alone.
     pub const fn from_seed(seed: u64) -> Self {
-        Self {
-            state: AtomicU64::new(seed),
-        }
+        Self { state: AtomicU64::new(seed) }
     }
 
     /// The next 64 bits.

@@ -15,18 +15,12 @@ pub(crate) struct HeldLease {
 
 impl HeldLease {
     pub(crate) fn new(cache: Arc<dyn Cache>, lease: Lease) -> Self {
-        Self {
-            cache,
-            lease: Some(lease),
-        }
+        Self { cache, lease: Some(lease) }
     }
 
     /// Stores `entry`; it is on its way when this returns.
     pub(crate) fn fill(mut self, entry: Entry, ttl_ms: u64) -> BoxFuture<'static, Result<Fill>> {
-        let lease = self
-            .lease
-            .take()
-            .expect("only this method and drop take the lease");
+        let lease = self.lease.take().expect("only this method and drop take the lease");
         self.cache.fill(lease, entry, ttl_ms)
     }
 }

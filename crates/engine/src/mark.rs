@@ -42,12 +42,7 @@ impl HeldMarks {
                 }
                 _ => None,
             };
-            marks.held.push(HeldMark {
-                space,
-                cache,
-                key: key.clone(),
-                mark,
-            });
+            marks.held.push(HeldMark { space, cache, key: key.clone(), mark });
         }
         Ok(marks)
     }
@@ -80,10 +75,7 @@ impl HeldMarks {
 
 impl HeldMark {
     fn publish(&self, mark: Mark, record: Record) {
-        let entry = Entry {
-            record: Some(record),
-            fingerprint: self.space.parts.fingerprint,
-        };
+        let entry = Entry { record: Some(record), fingerprint: self.space.parts.fingerprint };
         let ttl_ms = self.space.ttl_ms(false);
         let mut outcome: BoxFuture<'static, Result<Fill>> = self.cache.publish(mark, entry, ttl_ms);
         match (&mut outcome).now_or_never() {

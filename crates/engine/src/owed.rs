@@ -73,11 +73,7 @@ impl Owed {
         }
         if !std::mem::replace(&mut book.retrying, true) {
             let space = space.clone();
-            space
-                .parts
-                .tasks
-                .clone()
-                .spawn("confirm owed invalidations", Box::pin(retry(space)));
+            space.parts.tasks.clone().spawn("confirm owed invalidations", Box::pin(retry(space)));
         }
     }
 
@@ -90,11 +86,7 @@ impl Owed {
     async fn settle_batch(&self, space: &Arc<Space>) -> bool {
         let batch: Vec<(Key, u64)> = {
             let book = self.book.lock();
-            book.keys
-                .iter()
-                .take(BATCH_MAX)
-                .map(|(key, write)| (key.clone(), *write))
-                .collect()
+            book.keys.iter().take(BATCH_MAX).map(|(key, write)| (key.clone(), *write)).collect()
         };
         let slots: Vec<_> = batch.iter().map(|(key, _)| space.slot(key)).collect();
         let answers = match &space.parts.cache {

@@ -80,12 +80,7 @@ impl Read {
     }
 
     fn from_source(record: Option<Record>, served: Served) -> Self {
-        Self {
-            record,
-            served,
-            age_ms: 0,
-            ttl_left_ms: 0,
-        }
+        Self { record, served, age_ms: 0, ttl_left_ms: 0 }
     }
 }
 
@@ -123,10 +118,7 @@ pub(crate) async fn bypass(space: &Arc<Space>, key: &Key, why: Bypass) -> Result
         space.stats.joined.add(1);
     }
     // The joined flight may have had another reason for its bypass than this caller has.
-    flown.value.map(|read| Read {
-        served: Served::Bypass(why),
-        ..read
-    })
+    flown.value.map(|read| Read { served: Served::Bypass(why), ..read })
 }
 
 /// What the cache holds, without a lease and without the source.

@@ -93,17 +93,11 @@ impl Space {
     /// # Panics
     /// When it is called twice.
     pub fn set_siblings(&self, siblings: Vec<Weak<Self>>) {
-        self.siblings
-            .set(siblings)
-            .expect("assembly names the siblings once");
+        self.siblings.set(siblings).expect("assembly names the siblings once");
     }
 
     pub(crate) fn siblings(&self) -> impl Iterator<Item = Arc<Self>> {
-        self.siblings
-            .get()
-            .into_iter()
-            .flatten()
-            .filter_map(Weak::upgrade)
+        self.siblings.get().into_iter().flatten().filter_map(Weak::upgrade)
     }
 
     /// The resource's name.
@@ -132,22 +126,12 @@ impl Space {
     }
 
     fn generation(&self) -> Generation {
-        Generation {
-            node: 0,
-            resource: self.generation.load(Ordering::Acquire),
-        }
+        Generation { node: 0, resource: self.generation.load(Ordering::Acquire) }
     }
 
     pub(crate) fn slot(&self, key: &Key) -> Slot {
-        let route = Route {
-            node: NodeId::default(),
-            generation: self.generation(),
-        };
-        Slot {
-            resource: self.parts.name.clone(),
-            route,
-            key: key.clone(),
-        }
+        let route = Route { node: NodeId::default(), generation: self.generation() };
+        Slot { resource: self.parts.name.clone(), route, key: key.clone() }
     }
 
     /// Answers from this process's memory at once, or not at all. Neither allocates nor waits.
@@ -158,11 +142,7 @@ impl Space {
         if self.mode.get() != Mode::Cache || self.owed.any() {
             return None;
         }
-        let slot = SlotRef {
-            resource: self.parts.name.as_str(),
-            generation: self.generation(),
-            key,
-        };
+        let slot = SlotRef { resource: self.parts.name.as_str(), generation: self.generation(), key };
         match local.try_get(slot) {
             LocalLookup::Hit(hit) if hit.entry.fingerprint == self.parts.fingerprint => {
                 self.count_hit(&hit);
@@ -261,12 +241,7 @@ impl Space {
             return Ok(Touch::Absent);
         };
         let longest = self.parts.policy.ttl.entry_ms;
-        cache
-            .touch(
-                &self.slot(key),
-                ttl_ms.clamp(throughline_core::Ttl::MS_MIN, longest),
-            )
-            .await
+        cache.touch(&self.slot(key), ttl_ms.clamp(throughline_core::Ttl::MS_MIN, longest)).await
     }
 
     /// Makes every entry of the resource unreachable at once; `true` when that could be done.
@@ -315,10 +290,7 @@ impl Space {
         count: fn(&Self, &Result<Fill>),
     ) {
         let space = self.clone();
-        self.parts.tasks.spawn(
-            "count a fill",
-            Box::pin(async move { count(&space, &outcome.await) }),
-        );
+        self.parts.tasks.spawn("count a fill", Box::pin(async move { count(&space, &outcome.await) }));
     }
 
     pub(crate) fn count_publish(&self, outcome: &Result<Fill>) {

@@ -45,17 +45,9 @@ enum FirstHalf {
 /// Runs the statements. A refused write is rolled back, and the entry that may have misled the caller is
 /// dropped, so that the next read shows the truth.
 async fn prepare(space: &Arc<Space>, write: &Write) -> Result<FirstHalf> {
-    let writer = space
-        .parts
-        .writer
-        .as_ref()
-        .ok_or_else(|| read_only_source(space))?;
+    let writer = space.parts.writer.as_ref().ok_or_else(|| read_only_source(space))?;
     let prepared = writer.prepare(std::slice::from_ref(write)).await?;
-    let effect = prepared
-        .effects()
-        .first()
-        .cloned()
-        .expect("a prepared write has an effect per write");
+    let effect = prepared.effects().first().cloned().expect("a prepared write has an effect per write");
     let key = match &effect {
         Effect::Stored { key, .. } | Effect::Deleted { key } => key.clone(),
         Effect::Refused(_) => {
@@ -66,11 +58,7 @@ async fn prepare(space: &Arc<Space>, write: &Write) -> Result<FirstHalf> {
             return Ok(FirstHalf::Refused(effect));
         }
     };
-    Ok(FirstHalf::Ready(Ready {
-        prepared,
-        effect,
-        key,
-    }))
+    Ok(FirstHalf::Ready(Ready { prepared, effect, key }))
 }
 
 fn read_only_source(space: &Space) -> Error {

@@ -44,9 +44,7 @@ pub struct SingleFlight<V> {
 
 impl<V> Default for SingleFlight<V> {
     fn default() -> Self {
-        Self {
-            queues: Arc::new(Queues::default()),
-        }
+        Self { queues: Arc::new(Queues::default()) }
     }
 }
 
@@ -76,10 +74,7 @@ impl<V: Clone> SingleFlight<V> {
                     Some(State::Landed(value)) => return Flown { value, joined: true },
                     Some(_) => {}
                     None => {
-                        return Flown {
-                            value: work(Sent::new()).await,
-                            joined: false,
-                        };
+                        return Flown { value: work(Sent::new()).await, joined: false };
                     }
                 },
                 Boarding::Lead { seat, ahead } => {

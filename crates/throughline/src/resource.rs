@@ -34,10 +34,7 @@ pub struct Resource<K: ?Sized, V> {
 
 impl<K: ?Sized, V> Clone for Resource<K, V> {
     fn clone(&self) -> Self {
-        Self {
-            space: self.space.clone(),
-            types: PhantomData,
-        }
+        Self { space: self.space.clone(), types: PhantomData }
     }
 }
 
@@ -49,10 +46,7 @@ impl<K: ?Sized, V> fmt::Debug for Resource<K, V> {
 
 impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
     pub(crate) fn new(space: Arc<Space>) -> Self {
-        Self {
-            space,
-            types: PhantomData,
-        }
+        Self { space, types: PhantomData }
     }
 
     /// The same resource as bytes.
@@ -82,18 +76,12 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
     /// what is missing. Each key has its own result.
     pub async fn get_many(&self, keys: &[&K]) -> Vec<Result<Option<V>>> {
         let parsed: Vec<Result<Key>> = keys.iter().map(|key| key.key()).collect();
-        let sound: Vec<Key> = parsed
-            .iter()
-            .filter_map(|key| key.as_ref().ok().cloned())
-            .collect();
+        let sound: Vec<Key> = parsed.iter().filter_map(|key| key.as_ref().ok().cloned()).collect();
         let mut reads = self.space.get_many(&sound).await.into_iter();
         let answers = parsed.into_iter().map(|key| {
             key?;
             let read = reads.next().expect("every sound key is answered")?;
-            read.record
-                .as_ref()
-                .map(|record| decode(record).map(|versioned| versioned.value))
-                .transpose()
+            read.record.as_ref().map(|record| decode(record).map(|versioned| versioned.value)).transpose()
         });
         answers.collect()
     }
@@ -105,10 +93,9 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
     /// See [`Space::write`]. Nothing was written, except for [`ErrorKind::OutcomeUnknown`].
     pub async fn put(&self, key: &K, value: &V) -> Result<Option<V>> {
         match self.write(key, Some(value), Condition::Always).await? {
-            Effect::Stored { record, .. } => record
-                .as_ref()
-                .map(|record| Ok(decode(record)?.value))
-                .transpose(),
+            Effect::Stored { record, .. } => {
+                record.as_ref().map(|record| Ok(decode(record)?.value)).transpose()
+            }
             Effect::Deleted { .. } | Effect::Refused(_) => Ok(None),
         }
     }
@@ -144,10 +131,7 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
         version: Version,
         value: &V,
     ) -> Result<std::result::Result<(), Refusal>> {
-        match self
-            .write(key, Some(value), Condition::Unchanged(vec![version]))
-            .await?
-        {
+        match self.write(key, Some(value), Condition::Unchanged(vec![version])).await? {
             Effect::Refused(refusal) => Ok(Err(refusal)),
             Effect::Stored { .. } | Effect::Deleted { .. } => Ok(Ok(())),
         }
@@ -180,45 +164,26 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
 
     async fn write(&self, key: &K, value: Option<&V>, condition: Condition) -> Result<Effect> {
         let change = match value {
-            Some(value) => Change::Put {
-                value: encode(value)?,
-                flags: 0,
-            },
+            Some(value) => Change::Put { value: encode(value)?, flags: 0 },
             None => Change::Delete,
         };
-        self.space
-            .write(Write {
-                target: Target::Key(key.key()?),
-                change,
-                condition,
-            })
-            .await
+        self.space.write(Write { target: Target::Key(key.key()?), change, condition }).await
     }
 }
 
 fn encode<V: Serialize>(value: &V) -> Result<Bytes> {
     let bytes = serde_json::to_vec(value).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidValue,
-            "write a record",
-            "the value cannot be written as JSON",
-        )
-        .with_cause(error)
+        Error::new(ErrorKind::InvalidValue, "write a record", "the value cannot be written as JSON")
+            .with_cause(error)
     })?;
     Ok(bytes.into())
 }
 
 fn decode<V: DeserializeOwned>(record: &Record) -> Result<Versioned<V>> {
     let value = serde_json::from_slice(&record.value).map_err(|error| {
-        let detail = format!(
-            "the record does not fit the type: {:?} at column {}",
-            error.classify(),
-            error.column()
-        );
+        let detail =
+            format!("the record does not fit the type: {:?} at column {}", error.classify(), error.column());
         Error::new(ErrorKind::InvalidValue, "read a record", detail)
     })?;
-    Ok(Versioned {
-        value,
-        version: record.version,
-    })
+    Ok(Versioned { value, version: record.version })
 }

@@ -49,9 +49,7 @@ struct Inner {
 
 impl fmt::Debug for Throughline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Throughline")
-            .field("listings", &self.inner.listings)
-            .finish_non_exhaustive()
+        f.debug_struct("Throughline").field("listings", &self.inner.listings).finish_non_exhaustive()
     }
 }
 
@@ -65,19 +63,9 @@ impl Throughline {
         notices: Vec<String>,
     ) -> Self {
         let by_name = listings.iter().enumerate();
-        let by_name = by_name
-            .map(|(place, listing)| (listing.space.name().as_str().to_owned(), place))
-            .collect();
-        Self {
-            inner: Arc::new(Inner {
-                listings,
-                by_name,
-                plain,
-                gauges: Box::new(gauges),
-                tasks,
-                notices,
-            }),
-        }
+        let by_name =
+            by_name.map(|(place, listing)| (listing.space.name().as_str().to_owned(), place)).collect();
+        Self { inner: Arc::new(Inner { listings, by_name, plain, gauges: Box::new(gauges), tasks, notices }) }
     }
 
     /// Every resource, in the order of the configuration or the catalogue.
@@ -87,10 +75,7 @@ impl Throughline {
 
     /// The resource of this name.
     pub fn listing(&self, name: &str) -> Option<&Listing> {
-        self.inner
-            .by_name
-            .get(name)
-            .map(|place| &self.inner.listings[*place])
+        self.inner.by_name.get(name).map(|place| &self.inner.listings[*place])
     }
 
     /// The resource of this name, as typed records.
@@ -103,12 +88,8 @@ impl Throughline {
         V: Serialize + DeserializeOwned,
     {
         let Some(listing) = self.listing(name) else {
-            let known: Vec<_> = self
-                .inner
-                .listings
-                .iter()
-                .map(|listing| listing.space.name().as_str())
-                .collect();
+            let known: Vec<_> =
+                self.inner.listings.iter().map(|listing| listing.space.name().as_str()).collect();
             let detail = format!("there is no resource `{name}`; there are: {}", known.join(", "));
             return Err(Error::new(ErrorKind::Configuration, "open a resource", detail));
         };

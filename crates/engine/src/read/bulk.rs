@@ -27,9 +27,7 @@ pub(crate) async fn get_many(space: &Arc<Space>, keys: &[Key]) -> Vec<Result<Rea
     for (key, read) in wanted.iter().zip(read_distinct(space, &wanted).await) {
         distinct.insert(key, Some(read));
     }
-    keys.iter()
-        .map(|key| distinct[key].clone().expect("every distinct key was read"))
-        .collect()
+    keys.iter().map(|key| distinct[key].clone().expect("every distinct key was read")).collect()
 }
 
 /// What is still to be done for one key.
@@ -48,16 +46,11 @@ async fn read_distinct(space: &Arc<Space>, keys: &[&Key]) -> Vec<Result<Read>> {
     if let Some(cache) = &space.parts.cache {
         look_up_all(space, cache, keys, &mut todo).await;
     }
-    let alone = keys
-        .iter()
-        .zip(&todo)
-        .filter(|(_, todo)| matches!(todo, Todo::Alone));
+    let alone = keys.iter().zip(&todo).filter(|(_, todo)| matches!(todo, Todo::Alone));
     let alone: Vec<&Key> = alone.map(|(key, _)| *key).collect();
     let todo = fill_all(space, keys, todo).await;
     let todo = bypass_all(space, keys, todo).await;
-    let mut read_alone = join_all(alone.iter().map(|key| super::get(space, key)))
-        .await
-        .into_iter();
+    let mut read_alone = join_all(alone.iter().map(|key| super::get(space, key))).await.into_iter();
     let answers = todo.into_iter().map(|todo| match todo {
         Todo::Done(read) => read,
         _ => read_alone.next().expect("what is left was read alone"),
@@ -85,9 +78,7 @@ async fn look_up_all(space: &Arc<Space>, cache: &Arc<dyn Cache>, keys: &[&Key], 
         // Each is compared by itself.
         return;
     }
-    let open: Vec<usize> = (0..keys.len())
-        .filter(|place| matches!(todo[*place], Todo::Alone))
-        .collect();
+    let open: Vec<usize> = (0..keys.len()).filter(|place| matches!(todo[*place], Todo::Alone)).collect();
     if open.is_empty() {
         return;
     }
@@ -105,10 +96,7 @@ async fn look_up_all(space: &Arc<Space>, cache: &Arc<dyn Cache>, keys: &[&Key], 
 
 /// Loads every leased key in one bulk load and fills.
 async fn fill_all(space: &Arc<Space>, keys: &[&Key], todo: Vec<Todo>) -> Vec<Todo> {
-    let leased = keys
-        .iter()
-        .zip(&todo)
-        .filter(|(_, todo)| matches!(todo, Todo::Fill(_)));
+    let leased = keys.iter().zip(&todo).filter(|(_, todo)| matches!(todo, Todo::Fill(_)));
     let leased: Vec<Key> = leased.map(|(key, _)| (*key).clone()).collect();
     space.stats.misses.add(leased.len() as u64);
     let mut loaded = load_many(space, &leased, true).await;
@@ -124,10 +112,7 @@ async fn fill_all(space: &Arc<Space>, keys: &[&Key], todo: Vec<Todo>) -> Vec<Tod
 
 /// Loads every key that goes past the cache in one bulk load.
 async fn bypass_all(space: &Arc<Space>, keys: &[&Key], todo: Vec<Todo>) -> Vec<Todo> {
-    let past = keys
-        .iter()
-        .zip(&todo)
-        .filter(|(_, todo)| matches!(todo, Todo::Past(_)));
+    let past = keys.iter().zip(&todo).filter(|(_, todo)| matches!(todo, Todo::Past(_)));
     let past: Vec<Key> = past.map(|(key, _)| (*key).clone()).collect();
     let mut loaded = load_many(space, &past, false).await;
     let read = todo.into_iter().map(|todo| match todo {
@@ -147,17 +132,7 @@ async fn load_many(space: &Arc<Space>, keys: &[Key], fill: bool) -> std::vec::In
         return Vec::new().into_iter();
     }
     space.stats.loads.add(1);
-    let loaded = space
-        .parts
-        .loader
-        .load_many(
-            keys,
-            Intent {
-                fill,
-                sent: Sent::new(),
-            },
-        )
-        .await;
+    let loaded = space.parts.loader.load_many(keys, Intent { fill, sent: Sent::new() }).await;
     let answers: Vec<_> = match loaded {
         Ok(loaded) => loaded.into_iter().map(Ok).collect(),
         Err(error) => {

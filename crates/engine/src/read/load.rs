@@ -39,10 +39,7 @@ pub(super) fn fill(space: &Arc<Space>, lease: HeldLease, loaded: Loaded) -> Read
     let fits = loaded.record.as_ref().is_none_or(|record| fits(space, record));
     let stored = loaded.fillable && fits;
     if stored {
-        let entry = Entry {
-            record: loaded.record.clone(),
-            fingerprint: space.parts.fingerprint,
-        };
+        let entry = Entry { record: loaded.record.clone(), fingerprint: space.parts.fingerprint };
         let ttl_ms = space.ttl_ms(entry.is_negative());
         observe(space, lease.fill(entry, ttl_ms));
     } else {

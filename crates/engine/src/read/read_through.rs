@@ -45,9 +45,7 @@ async fn fly(space: &Arc<Space>, cache: &Arc<dyn Cache>, key: &Key, sent: Sent) 
         let why = match look_up(space, cache, key).await {
             Found::Answer(read) => return Ok(Landed::Answer(read)),
             Found::Leased(lease) => {
-                return load::load_and_fill(space, key, lease, sent)
-                    .await
-                    .map(Landed::Answer);
+                return load::load_and_fill(space, key, lease, sent).await.map(Landed::Answer);
             }
             Found::Past(why) => return Ok(Landed::Past(why)),
             Found::Wait(why) => why,

@@ -32,15 +32,7 @@ pub(super) async fn get(space: &Arc<Space>, cache: &Arc<dyn Cache>, key: &Key) -
 }
 
 async fn read_source(space: &Arc<Space>, key: &Key) -> Result<Option<Record>> {
-    let loaded = load::load(
-        space,
-        key,
-        Intent {
-            fill: false,
-            sent: Sent::new(),
-        },
-    )
-    .await?;
+    let loaded = load::load(space, key, Intent { fill: false, sent: Sent::new() }).await?;
     Ok(loaded.record)
 }
 

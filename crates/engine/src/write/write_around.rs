@@ -13,11 +13,7 @@ use super::{FirstHalf, Ready, prepare};
 use crate::space::Space;
 
 pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
-    let Ready {
-        prepared,
-        effect,
-        key,
-    } = match prepare(space, write).await? {
+    let Ready { prepared, effect, key } = match prepare(space, write).await? {
         FirstHalf::Ready(ready) => ready,
         FirstHalf::Refused(effect) => return Ok(effect),
     };
@@ -29,9 +25,7 @@ pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
         }
     };
     let committed = prepared.commit().await;
-    let unknown = committed
-        .as_ref()
-        .is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown);
+    let unknown = committed.as_ref().is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown);
     if committed.is_ok() || unknown {
         owing.iter().for_each(|space| space.owed.add(space, key.clone()));
     }

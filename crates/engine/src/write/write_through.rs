@@ -18,11 +18,7 @@ use crate::mark::HeldMarks;
 use crate::space::Space;
 
 pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
-    let Ready {
-        prepared,
-        effect,
-        key,
-    } = match prepare(space, write).await? {
+    let Ready { prepared, effect, key } = match prepare(space, write).await? {
         FirstHalf::Ready(ready) => ready,
         FirstHalf::Refused(effect) => return Ok(effect),
     };

@@ -21,18 +21,11 @@ pub struct Bed {
 }
 
 pub fn strict() -> Policy {
-    Policy {
-        level: Level::Strict,
-        access: Access::Write,
-        ..Policy::default()
-    }
+    Policy { level: Level::Strict, access: Access::Write, ..Policy::default() }
 }
 
 pub fn bounded() -> Policy {
-    Policy {
-        level: Level::Bounded,
-        ..strict()
-    }
+    Policy { level: Level::Bounded, ..strict() }
 }
 
 impl Bed {
@@ -47,13 +40,7 @@ impl Bed {
         let cache = FlakyCache::new(memory.clone(), scope);
         let source = MapSource::with_rows([("1", "one"), ("2", "two"), ("3", "three")]);
         let space = Space::new(parts("person", &source, &cache, &memory, &clock, policy, scope));
-        Self {
-            space,
-            source,
-            cache,
-            memory,
-            clock,
-        }
+        Self { space, source, cache, memory, clock }
     }
 
     /// Another resource over the same rows and the same cache servers, as another daemon or name has it.
@@ -71,15 +58,8 @@ impl Bed {
 
     /// The same resource as a daemon has it that knows another schema.
     pub fn another_schema(&self, name: &str, policy: Policy) -> Arc<Space> {
-        let mut parts = parts(
-            name,
-            &self.source,
-            &self.cache,
-            &self.memory,
-            &self.clock,
-            policy,
-            self.cache.scope(),
-        );
+        let mut parts =
+            parts(name, &self.source, &self.cache, &self.memory, &self.clock, policy, self.cache.scope());
         parts.fingerprint = Fingerprint::of(b"another");
         Space::new(parts)
     }
@@ -128,26 +108,14 @@ pub fn key(text: &str) -> Key {
 
 pub async fn value(space: &Arc<Space>, text: &str) -> Option<String> {
     let read = space.get(&key(text)).await.unwrap();
-    read.record
-        .map(|record| String::from_utf8(record.value.to_vec()).unwrap())
+    read.record.map(|record| String::from_utf8(record.value.to_vec()).unwrap())
 }
 
 pub fn put(text: &str, value: &str, condition: Condition) -> Write {
-    let change = Change::Put {
-        value: value.to_owned().into(),
-        flags: 0,
-    };
-    Write {
-        target: Target::Key(key(text)),
-        change,
-        condition,
-    }
+    let change = Change::Put { value: value.to_owned().into(), flags: 0 };
+    Write { target: Target::Key(key(text)), change, condition }
 }
 
 pub fn delete(text: &str) -> Write {
-    Write {
-        target: Target::Key(key(text)),
-        change: Change::Delete,
-        condition: Condition::Always,
-    }
+    Write { target: Target::Key(key(text)), change: Change::Delete, condition: Condition::Always }
 }

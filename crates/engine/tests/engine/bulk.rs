@@ -7,10 +7,7 @@ use throughline_engine::Read;
 use crate::bed::{Bed, key, strict};
 
 fn values(reads: Vec<throughline_core::Result<Read>>) -> Vec<Option<String>> {
-    let text = |read: Read| {
-        read.record
-            .map(|record| String::from_utf8(record.value.to_vec()).unwrap())
-    };
+    let text = |read: Read| read.record.map(|record| String::from_utf8(record.value.to_vec()).unwrap());
     reads.into_iter().map(|read| text(read.unwrap())).collect()
 }
 
@@ -47,10 +44,7 @@ async fn without_the_cache_it_is_one_bulk_load() {
     assert_eq!(values(bed.space.get_many(&keys(&["1", "2"])).await).len(), 2);
     bed.cache.set_down(false);
     bed.space.set_mode(Mode::Source).await.unwrap();
-    assert_eq!(
-        values(bed.space.get_many(&keys(&["1", "2"])).await)[1].as_deref(),
-        Some("two")
-    );
+    assert_eq!(values(bed.space.get_many(&keys(&["1", "2"])).await)[1].as_deref(), Some("two"));
     assert_eq!(bed.source.loads(), 2);
 }
 
@@ -60,9 +54,8 @@ async fn too_many_keys_are_refused_and_load_nothing() {
     let many: Vec<Key> = (0..1_001).map(|number| key(&number.to_string())).collect();
     let read = bed.space.get_many(&many).await;
     assert_eq!(read.len(), 1_001);
-    assert!(read.iter().all(|read| {
-        read.as_ref()
-            .is_err_and(|error| error.kind() == ErrorKind::TooLarge)
-    }));
+    assert!(
+        read.iter().all(|read| { read.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) })
+    );
     assert_eq!(bed.source.loads(), 0);
 }

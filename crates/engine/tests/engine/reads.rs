@@ -13,15 +13,9 @@ use crate::bed::{Bed, bounded, key, strict, value};
 #[tokio::test(start_paused = true)]
 async fn the_second_read_is_a_hit() {
     let bed = Bed::new(strict());
-    assert_eq!(
-        bed.space.get(&key("1")).await.unwrap().served,
-        Served::Miss { stored: true }
-    );
+    assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
     let second = bed.space.get(&key("1")).await.unwrap();
-    assert_eq!(
-        (second.served, second.record.unwrap().value.as_ref()),
-        (Served::Hit, b"one".as_slice())
-    );
+    assert_eq!((second.served, second.record.unwrap().value.as_ref()), (Served::Hit, b"one".as_slice()));
     assert_eq!(bed.source.loads(), 1);
 }
 
@@ -41,10 +35,7 @@ async fn an_entry_and_a_negative_entry_expire() {
     bed.source.change_behind("1", Some("uno"));
     bed.source.change_behind("9", Some("nine"));
     tokio::time::sleep(Duration::from_secs(31)).await;
-    assert_eq!(
-        (bed.get("1").await.as_deref(), bed.get("9").await.as_deref()),
-        (Some("one"), Some("nine"))
-    );
+    assert_eq!((bed.get("1").await.as_deref(), bed.get("9").await.as_deref()), (Some("one"), Some("nine")));
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
 }
@@ -66,10 +57,7 @@ async fn a_thousand_concurrent_misses_are_one_load() {
 #[tokio::test(start_paused = true)]
 async fn without_single_flight_concurrent_misses_are_many_loads() {
     // The control for the test above: cache-aside promises no merging.
-    let bed = Bed::new(Policy {
-        read: ReadStrategy::CacheAside,
-        ..strict()
-    });
+    let bed = Bed::new(Policy { read: ReadStrategy::CacheAside, ..strict() });
     bed.source.open_reads(false);
     let one = key("1");
     let mut reads = Box::pin(join_all((0..10).map(|_| bed.space.get(&one))));
@@ -88,25 +76,16 @@ async fn a_dropped_read_gives_its_lease_back() {
     assert!((&mut read).now_or_never().is_none());
     drop(read);
     bed.source.open_reads(true);
-    assert_eq!(
-        bed.space.get(&one).await.unwrap().served,
-        Served::Miss { stored: true }
-    );
+    assert_eq!(bed.space.get(&one).await.unwrap().served, Served::Miss { stored: true });
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_load_gives_its_lease_back() {
     let bed = Bed::new(strict());
     bed.source.set_unavailable(true);
-    assert_eq!(
-        bed.space.get(&key("1")).await.unwrap_err().kind(),
-        ErrorKind::Unavailable
-    );
+    assert_eq!(bed.space.get(&key("1")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     bed.source.set_unavailable(false);
-    assert_eq!(
-        bed.space.get(&key("1")).await.unwrap().served,
-        Served::Miss { stored: true }
-    );
+    assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,11 +107,7 @@ async fn reads_work_without_the_cache_and_merge() {
     bed.source.open_reads(true);
     let answers = reads.await;
     let past = Served::Bypass(Bypass::CacheError);
-    assert!(
-        answers
-            .iter()
-            .all(|answer| answer.as_ref().unwrap().served == past)
-    );
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().served == past));
     assert!(bed.source.loads() <= 2, "{} loads", bed.source.loads());
 }
 
@@ -171,10 +146,7 @@ async fn a_reader_does_not_wait_for_ever_for_anothers_load() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_not_canonical_is_answered_uncached() {
     let bed = Bed::new(strict());
-    assert_eq!(
-        bed.space.get(&key("001")).await.unwrap().served,
-        Served::Bypass(Bypass::Key)
-    );
+    assert_eq!(bed.space.get(&key("001")).await.unwrap().served, Served::Bypass(Bypass::Key));
     assert_eq!(bed.get("001").await.as_deref(), Some("one"));
     assert_eq!(bed.source.loads(), 2);
 }
@@ -185,30 +157,15 @@ async fn an_entry_of_another_schema_is_never_returned() {
     bed.get("1").await;
     // The same resource name with another fingerprint: a daemon that saw the table before an ALTER.
     let stranger = bed.another_schema("person", strict());
-    assert_eq!(
-        stranger.get(&key("1")).await.unwrap().served,
-        Served::Bypass(Bypass::Foreign)
-    );
-    assert_eq!(
-        stranger.get(&key("1")).await.unwrap().served,
-        Served::Miss { stored: true }
-    );
+    assert_eq!(stranger.get(&key("1")).await.unwrap().served, Served::Bypass(Bypass::Foreign));
+    assert_eq!(stranger.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_above_the_limit_is_served_and_not_cached() {
-    let bed = Bed::new(Policy {
-        entry_bytes_max: 3,
-        ..strict()
-    });
-    assert_eq!(
-        bed.space.get(&key("3")).await.unwrap().served,
-        Served::Miss { stored: false }
-    );
-    assert_eq!(
-        bed.space.get(&key("1")).await.unwrap().served,
-        Served::Miss { stored: true }
-    );
+    let bed = Bed::new(Policy { entry_bytes_max: 3, ..strict() });
+    assert_eq!(bed.space.get(&key("3")).await.unwrap().served, Served::Miss { stored: false });
+    assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
     assert_eq!(bed.space.stats().fills_too_large.get(), 1);
 }
 
@@ -218,27 +175,9 @@ async fn a_fresh_read_asks_the_source_and_a_cached_one_never_does() {
     assert_eq!(bed.space.get_cached(&key("1")).await.unwrap(), None);
     bed.get("1").await;
     bed.source.change_behind("1", Some("uno"));
+    assert_eq!(bed.space.get_fresh(&key("1")).await.unwrap().record.unwrap().value.as_ref(), b"uno");
     assert_eq!(
-        bed.space
-            .get_fresh(&key("1"))
-            .await
-            .unwrap()
-            .record
-            .unwrap()
-            .value
-            .as_ref(),
-        b"uno"
-    );
-    assert_eq!(
-        bed.space
-            .get_cached(&key("1"))
-            .await
-            .unwrap()
-            .unwrap()
-            .record
-            .unwrap()
-            .value
-            .as_ref(),
+        bed.space.get_cached(&key("1")).await.unwrap().unwrap().record.unwrap().value.as_ref(),
         b"one"
     );
     assert_eq!(bed.source.loads(), 2);
@@ -249,16 +188,6 @@ async fn a_hit_in_this_process_needs_no_future() {
     let bed = Bed::with_scope(strict(), Scope::Process);
     assert!(bed.space.try_get("1").is_none());
     bed.get("1").await;
-    assert_eq!(
-        bed.space
-            .try_get("1")
-            .unwrap()
-            .entry
-            .record
-            .unwrap()
-            .value
-            .as_ref(),
-        b"one"
-    );
+    assert_eq!(bed.space.try_get("1").unwrap().entry.record.unwrap().value.as_ref(), b"one");
     assert_eq!(bed.cache.look_ups(), 1);
 }

@@ -13,10 +13,7 @@ async fn in_mode_source_every_read_asks_the_source() {
         bed.get("1").await;
         assert_eq!(bed.space.set_mode(Mode::Source).await.unwrap(), Mode::Cache);
         bed.source.change_behind("1", Some("uno"));
-        assert_eq!(
-            bed.space.get(&key("1")).await.unwrap().served,
-            Served::Bypass(Bypass::Mode)
-        );
+        assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Bypass(Bypass::Mode));
         assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
     }
 }
@@ -51,10 +48,7 @@ async fn the_way_back_is_closed_while_an_invalidation_is_owed() {
     bed.cache.set_down(true);
     bed.put("1", "uno").await.unwrap();
     let error = bed.space.set_mode(Mode::Cache).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), bed.space.mode()),
-        (ErrorKind::Unavailable, Mode::Source)
-    );
+    assert_eq!((error.kind(), bed.space.mode()), (ErrorKind::Unavailable, Mode::Source));
     bed.cache.set_down(false);
     bed.space.set_mode(Mode::Cache).await.unwrap();
     assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
@@ -70,16 +64,9 @@ async fn shadow_answers_from_the_source_and_counts_differences() {
     assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
     assert_eq!(bed.get("2").await.as_deref(), Some("two"));
     let stats = bed.space.stats();
-    assert_eq!(
-        (stats.shadow_compared.get(), stats.shadow_differences.get()),
-        (2, 1)
-    );
+    assert_eq!((stats.shadow_compared.get(), stats.shadow_differences.get()), (2, 1));
     bed.space.set_mode(Mode::Cache).await.unwrap();
-    assert_eq!(
-        bed.get("1").await.as_deref(),
-        Some("uno"),
-        "the differing entry was dropped"
-    );
+    assert_eq!(bed.get("1").await.as_deref(), Some("uno"), "the differing entry was dropped");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,10 +11,7 @@ use throughline_engine::{Bypass, Policy, Served};
 use crate::bed::{Bed, bounded, delete, key, put, strict, value};
 
 fn around() -> Policy {
-    Policy {
-        write: WriteStrategy::WriteAround,
-        ..strict()
-    }
+    Policy { write: WriteStrategy::WriteAround, ..strict() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -30,10 +27,7 @@ async fn a_read_after_a_write_around_loads_and_fills() {
     let bed = Bed::new(around());
     bed.get("1").await;
     bed.put("1", "uno").await.unwrap();
-    assert_eq!(
-        bed.space.get(&key("1")).await.unwrap().served,
-        Served::Miss { stored: true }
-    );
+    assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
     assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
 }
 
@@ -45,10 +39,7 @@ async fn a_fill_that_began_before_a_write_is_refused() {
         let one = key("1");
         bed.source.open_reads(false);
         let mut slow = Box::pin(daemon.get(&one));
-        assert!(
-            (&mut slow).now_or_never().is_none(),
-            "it holds the lease and has probed"
-        );
+        assert!((&mut slow).now_or_never().is_none(), "it holds the lease and has probed");
         bed.put("1", "uno").await.unwrap();
         bed.source.change_behind("1", Some("old snapshot"));
         bed.source.open_reads(true);
@@ -63,26 +54,14 @@ async fn a_fill_that_began_before_a_write_is_refused() {
 async fn a_refused_condition_writes_nothing_and_tells_why() {
     let bed = Bed::new(strict());
     let write = |text: &'static str, condition| bed.space.write(put(text, "x", condition));
-    assert_eq!(
-        write("1", Condition::Absent).await.unwrap(),
-        Effect::Refused(Refusal::Exists)
-    );
-    assert_eq!(
-        write("9", Condition::Present).await.unwrap(),
-        Effect::Refused(Refusal::Absent)
-    );
+    assert_eq!(write("1", Condition::Absent).await.unwrap(), Effect::Refused(Refusal::Exists));
+    assert_eq!(write("9", Condition::Present).await.unwrap(), Effect::Refused(Refusal::Absent));
     let other = Condition::Unchanged(vec![Version(1)]);
     let current = Version::of_content(b"one");
-    assert_eq!(
-        write("1", other).await.unwrap(),
-        Effect::Refused(Refusal::Conflict(current))
-    );
+    assert_eq!(write("1", other).await.unwrap(), Effect::Refused(Refusal::Conflict(current)));
     assert_eq!(bed.source.row("1").as_deref(), Some("one"));
     let unchanged = Condition::Unchanged(vec![current]);
-    assert!(matches!(
-        write("1", unchanged).await.unwrap(),
-        Effect::Stored { created: false, .. }
-    ));
+    assert!(matches!(write("1", unchanged).await.unwrap(), Effect::Stored { created: false, .. }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,10 +70,7 @@ async fn a_deleted_record_is_gone_for_every_reader() {
     bed.get("1").await;
     bed.space.write(delete("1")).await.unwrap();
     assert_eq!(bed.get("1").await, None);
-    assert_eq!(
-        bed.space.write(delete("1")).await.unwrap(),
-        Effect::Refused(Refusal::Absent)
-    );
+    assert_eq!(bed.space.write(delete("1")).await.unwrap(), Effect::Refused(Refusal::Absent));
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,10 +78,7 @@ async fn if_the_source_fails_the_cache_is_untouched() {
     let bed = Bed::new(strict());
     bed.get("1").await;
     bed.source.set_unavailable(true);
-    assert_eq!(
-        bed.put("1", "uno").await.unwrap_err().kind(),
-        ErrorKind::Unavailable
-    );
+    assert_eq!(bed.put("1", "uno").await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(bed.get("1").await.as_deref(), Some("one"), "still a hit");
 }
 
@@ -114,10 +87,7 @@ async fn a_failed_commit_leaves_the_old_value() {
     let bed = Bed::new(strict());
     bed.get("1").await;
     bed.source.fail_next_commit(ErrorKind::Constraint, false);
-    assert_eq!(
-        bed.put("1", "uno").await.unwrap_err().kind(),
-        ErrorKind::Constraint
-    );
+    assert_eq!(bed.put("1", "uno").await.unwrap_err().kind(), ErrorKind::Constraint);
     assert_eq!(bed.get("1").await.as_deref(), Some("one"));
 }
 
@@ -126,14 +96,8 @@ async fn an_unknown_outcome_is_never_read_stale() {
     let bed = Bed::new(strict());
     bed.get("1").await;
     bed.source.fail_next_commit(ErrorKind::OutcomeUnknown, true);
-    assert_eq!(
-        bed.put("1", "uno").await.unwrap_err().kind(),
-        ErrorKind::OutcomeUnknown
-    );
-    assert_eq!(
-        bed.space.get(&key("1")).await.unwrap().served,
-        Served::Bypass(Bypass::Marked)
-    );
+    assert_eq!(bed.put("1", "uno").await.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Bypass(Bypass::Marked));
     assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
     assert_eq!(bed.space.stats().writes_unknown.get(), 1);
 }
@@ -149,41 +113,22 @@ async fn a_strict_write_that_cannot_be_marked_is_refused_with_the_reason() {
         assert!(error.to_string().contains("did not confirm"), "{error}");
         assert_eq!(bed.source.row("1").as_deref(), Some("one"));
         bed.cache.set_down(false);
-        assert!(matches!(
-            bed.put("1", "uno").await.unwrap(),
-            Effect::Stored { created: false, .. }
-        ));
+        assert!(matches!(bed.put("1", "uno").await.unwrap(), Effect::Stored { created: false, .. }));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_bounded_write_goes_on_without_the_cache_and_is_not_forgotten() {
-    for policy in [
-        bounded(),
-        Policy {
-            write: WriteStrategy::WriteAround,
-            ..bounded()
-        },
-    ] {
+    for policy in [bounded(), Policy { write: WriteStrategy::WriteAround, ..bounded() }] {
         let bed = Bed::new(policy);
         bed.get("1").await;
         bed.cache.set_down(true);
         bed.put("1", "uno").await.unwrap();
         bed.cache.set_down(false);
-        assert_eq!(
-            bed.space.get(&key("1")).await.unwrap().served,
-            Served::Bypass(Bypass::Owed)
-        );
-        assert_eq!(
-            bed.get("1").await.as_deref(),
-            Some("uno"),
-            "its own write is seen"
-        );
+        assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Bypass(Bypass::Owed));
+        assert_eq!(bed.get("1").await.as_deref(), Some("uno"), "its own write is seen");
         tokio::time::sleep(Duration::from_secs(3)).await;
-        assert_eq!(
-            bed.space.get(&key("1")).await.unwrap().served,
-            Served::Miss { stored: true }
-        );
+        assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
         assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
     }
 }
@@ -193,11 +138,7 @@ async fn a_dropped_write_rolls_back_and_unmarks() {
     let bed = Bed::new(strict());
     bed.get("1").await;
     // Another writer holds the lock, so this one is dropped while it waits for it.
-    let held = bed
-        .source
-        .prepare(&[put("1", "due", Condition::Always)])
-        .await
-        .unwrap();
+    let held = bed.source.prepare(&[put("1", "due", Condition::Always)]).await.unwrap();
     let mut write = Box::pin(bed.put("1", "uno"));
     assert!((&mut write).now_or_never().is_none());
     drop(write);
@@ -233,10 +174,7 @@ async fn a_key_that_is_not_canonical_marks_the_canonical_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_only_resource_refuses_writes_with_the_remedy() {
-    let bed = Bed::new(Policy {
-        access: Access::Read,
-        ..strict()
-    });
+    let bed = Bed::new(Policy { access: Access::Read, ..strict() });
     let error = bed.put("1", "uno").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReadOnly);
     assert!(error.to_string().contains("access = \"write\""));

@@ -44,10 +44,7 @@ pub(super) struct Queues<V> {
 
 impl<V> Default for Queues<V> {
     fn default() -> Self {
-        Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: FixedState::default(),
-        }
+        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: FixedState::default() }
     }
 }
 
@@ -56,10 +53,7 @@ pub(super) enum Boarding<V> {
     /// Wait for this flight, which was not sent when the caller came.
     Join(Arc<Flight<V>>),
     /// Lead, after `ahead` has landed.
-    Lead {
-        seat: Seat<V>,
-        ahead: Option<Arc<Flight<V>>>,
-    },
+    Lead { seat: Seat<V>, ahead: Option<Arc<Flight<V>>> },
 }
 
 /// The leader's place. Dropped before landing, it hands the flight's joiners back.
@@ -72,27 +66,14 @@ pub(super) struct Seat<V> {
 impl<V> Queues<V> {
     pub(super) fn board(queues: &Arc<Self>, key: &Key) -> Boarding<V> {
         let mut shard = queues.shard(key).lock();
-        let queue = shard.entry(key.clone()).or_insert(Queue {
-            running: None,
-            waiting: None,
-        });
-        if let Some(flight) = queue
-            .waiting
-            .iter()
-            .chain(&queue.running)
-            .find(|flight| !flight.sent.is_tripped())
+        let queue = shard.entry(key.clone()).or_insert(Queue { running: None, waiting: None });
+        if let Some(flight) =
+            queue.waiting.iter().chain(&queue.running).find(|flight| !flight.sent.is_tripped())
         {
             return Boarding::Join(flight.clone());
         }
-        let flight = Arc::new(Flight {
-            state: watch::Sender::new(State::Flying),
-            sent: Sent::new(),
-        });
-        let seat = Seat {
-            queues: queues.clone(),
-            key: key.clone(),
-            flight: flight.clone(),
-        };
+        let flight = Arc::new(Flight { state: watch::Sender::new(State::Flying), sent: Sent::new() });
+        let seat = Seat { queues: queues.clone(), key: key.clone(), flight: flight.clone() };
         let ahead = queue.running.clone();
         match &ahead {
             Some(_) => queue.waiting = Some(flight),
@@ -111,10 +92,7 @@ impl<V> Seat<V> {
     pub(super) fn take_off(&self) -> Sent {
         let mut shard = self.queues.shard(&self.key).lock();
         if let Some(queue) = shard.get_mut(&self.key)
-            && queue
-                .waiting
-                .as_ref()
-                .is_some_and(|waiting| Arc::ptr_eq(waiting, &self.flight))
+            && queue.waiting.as_ref().is_some_and(|waiting| Arc::ptr_eq(waiting, &self.flight))
         {
             queue.running = queue.waiting.take();
         }
@@ -134,10 +112,7 @@ impl<V> Seat<V> {
             return;
         };
         for place in [&mut queue.running, &mut queue.waiting] {
-            if place
-                .as_ref()
-                .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
-            {
+            if place.as_ref().is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
                 *place = None;
             }
         }

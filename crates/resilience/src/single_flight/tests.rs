@@ -51,10 +51,7 @@ async fn a_flight_that_was_sent_takes_no_joiner() {
     assert!((&mut first).now_or_never().is_none());
     // A writer completes here; whoever begins now must not get the first flight's answer.
     let mut second = Box::pin(flights.run(&KEY, |_| async { 2 }));
-    assert!(
-        (&mut second).now_or_never().is_none(),
-        "the next flight waits for the one ahead"
-    );
+    assert!((&mut second).now_or_never().is_none(), "the next flight waits for the one ahead");
     gate.notify_one();
     assert_eq!(first.await.value, 1);
     assert_eq!(second.await.value, 2);

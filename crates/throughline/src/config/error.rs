@@ -18,41 +18,25 @@ pub struct ConfigError {
 impl ConfigError {
     /// A mistake without a place.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            span: None,
-            help: None,
-        }
+        Self { message: message.into(), span: None, help: None }
     }
 
     /// The same mistake at these bytes of the text.
     #[must_use]
     pub fn at(self, span: Range<usize>) -> Self {
-        Self {
-            span: Some(span),
-            ..self
-        }
+        Self { span: Some(span), ..self }
     }
 
     /// The same mistake with what would be right.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self {
-            help: Some(help.into()),
-            ..self
-        }
+        Self { help: Some(help.into()), ..self }
     }
 
     /// The line on which the mistake begins, counted from 1.
     pub fn line(&self, text: &str) -> Option<usize> {
         let start = self.span.as_ref()?.start.min(text.len());
-        Some(
-            text.as_bytes()[..start]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1,
-        )
+        Some(text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1)
     }
 }
 
@@ -68,10 +52,7 @@ impl std::error::Error for ConfigError {}
 /// The known name that is most like `given`, if one is like it at all.
 pub(super) fn closest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().map(|name| (distance(given, name), name));
-    scored
-        .filter(|(distance, name)| *distance <= name.len().max(3) / 3 + 1)
-        .min()
-        .map(|(_, name)| name)
+    scored.filter(|(distance, name)| *distance <= name.len().max(3) / 3 + 1).min().map(|(_, name)| name)
 }
 
 /// Levenshtein's distance, two rows at a time.

@@ -47,19 +47,13 @@ mod tests {
 
     #[test]
     fn variables_are_replaced_once_and_doubled_dollars_are_kept() {
-        assert_eq!(
-            expand("a:${PASSWORD}@b$$c", &environment).expect("expanded"),
-            "a:p$w@b$c"
-        );
+        assert_eq!(expand("a:${PASSWORD}@b$$c", &environment).expect("expanded"), "a:p$w@b$c");
     }
 
     #[test]
     fn an_unset_variable_and_an_open_brace_are_mistakes() {
         assert!(
-            expand("${OTHER}", &environment)
-                .expect_err("a mistake")
-                .message
-                .contains("`OTHER` is not set")
+            expand("${OTHER}", &environment).expect_err("a mistake").message.contains("`OTHER` is not set")
         );
         assert!(expand("${PASS", &environment).is_err());
     }

@@ -108,10 +108,7 @@ pub struct MemcachedConfig {
 
 /// One cache server: `"127.0.0.1:11211"`, or `{ name = "a", address = "…" }`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a server is \"host:port\" or { name = \"…\", address = \"host:port\" }"
-)]
+#[serde(untagged, expecting = "a server is \"host:port\" or { name = \"…\", address = \"host:port\" }")]
 pub enum ServerConfig {
     /// The address, which is the name as well.
     Address(String),

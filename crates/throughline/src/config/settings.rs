@@ -196,15 +196,8 @@ impl Settings {
 
     /// The sample: a SQLite file in `data_dir` with tables to try things on, writable, and a plain space.
     pub fn sample(data_dir: PathBuf) -> Self {
-        let kind = SourceKind::Sqlite {
-            path: data_dir.join("sample.db"),
-            sample: true,
-        };
-        Self {
-            data_dir,
-            plain_bytes: Some(resolve::PLAIN_BYTES),
-            ..Self::of_source(kind, Access::Write)
-        }
+        let kind = SourceKind::Sqlite { path: data_dir.join("sample.db"), sample: true };
+        Self { data_dir, plain_bytes: Some(resolve::PLAIN_BYTES), ..Self::of_source(kind, Access::Write) }
     }
 
     fn of_source(kind: SourceKind, access: Access) -> Self {
@@ -212,12 +205,7 @@ impl Settings {
         Self {
             listen: resolve::listen_default(),
             data_dir: resolve::DATA_DIR.into(),
-            sources: vec![resolve::source_default(
-                "default".to_owned(),
-                kind,
-                tables,
-                access,
-            )],
+            sources: vec![resolve::source_default("default".to_owned(), kind, tables, access)],
             caches: vec![resolve::cache_default()],
             resources: Vec::new(),
             plain_bytes: None,

@@ -31,10 +31,7 @@ impl ByteSize {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let unit = unit.trim().to_ascii_lowercase();
-        let factor = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .map(|(_, factor)| *factor);
+        let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
         let factor = factor.or(unit.is_empty().then_some(1))?;
         number.parse::<u64>().ok()?.checked_mul(factor).map(Self)
     }

@@ -28,36 +28,24 @@ const LOOK_UP_TIMEOUT_MS: u64 = 20;
 type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 pub(super) fn settings(config: &Config, variable: Variable<'_>) -> Result<Settings, ConfigError> {
-    let sources = config
-        .sources
-        .iter()
-        .map(|(name, source)| self::source(name, source, variable));
+    let sources = config.sources.iter().map(|(name, source)| self::source(name, source, variable));
     let sources = sources.collect::<Result<Vec<_>, _>>()?;
-    let mut caches = config
-        .caches
-        .iter()
-        .map(|(name, cache)| self::cache(name, cache))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut caches =
+        config.caches.iter().map(|(name, cache)| self::cache(name, cache)).collect::<Result<Vec<_>, _>>()?;
     if caches.is_empty() {
         caches.push(cache_default());
     }
-    let resources = config
-        .resources
-        .iter()
-        .map(|(name, resource)| resource::resource(name, resource, &sources, &caches));
+    let resources =
+        config.resources.iter().map(|(name, resource)| resource::resource(name, resource, &sources, &caches));
     let resources = resources.collect::<Result<Vec<_>, _>>()?;
     if sources.is_empty() && config.plain.is_none() {
-        return Err(
-            ConfigError::new("nothing is served: there is no source and no plain space")
-                .help("add [sources.NAME] with a url, and [resources.NAME] for each table"),
-        );
+        return Err(ConfigError::new("nothing is served: there is no source and no plain space")
+            .help("add [sources.NAME] with a url, and [resources.NAME] for each table"));
     }
-    let plain_bytes = config.plain.as_ref().map(|plain| {
-        plain
-            .capacity
-            .as_ref()
-            .map_or(PLAIN_BYTES, |size| size.get_ref().0)
-    });
+    let plain_bytes = config
+        .plain
+        .as_ref()
+        .map(|plain| plain.capacity.as_ref().map_or(PLAIN_BYTES, |size| size.get_ref().0));
     Ok(Settings {
         listen: listen(&config.listen, variable)?,
         data_dir: config.data_dir.clone().unwrap_or_else(|| DATA_DIR.into()),
@@ -70,19 +58,15 @@ pub(super) fn settings(config: &Config, variable: Variable<'_>) -> Result<Settin
 
 pub(super) fn listen_default() -> Listen {
     let loopback = |port| Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    Listen {
-        http: loopback(HTTP_PORT),
-        memcached: loopback(MEMCACHED_PORT),
-        token: None,
-    }
+    Listen { http: loopback(HTTP_PORT), memcached: loopback(MEMCACHED_PORT), token: None }
 }
 
 fn listen(config: &ListenConfig, variable: Variable<'_>) -> Result<Listen, ConfigError> {
     let mut listen = listen_default();
     listen.token = match (&config.token, &config.token_file) {
-        (Some(token), None) => Some(Secret::new(
-            expand(token.get_ref(), variable).map_err(|e| e.at(token.span()))?,
-        )),
+        (Some(token), None) => {
+            Some(Secret::new(expand(token.get_ref(), variable).map_err(|e| e.at(token.span()))?))
+        }
         (None, Some(file)) => Some(read_secret(file)?),
         (None, None) => None,
         (Some(_), Some(file)) => {
@@ -100,10 +84,7 @@ fn listen(config: &ListenConfig, variable: Variable<'_>) -> Result<Listen, Confi
     }
     if let Some(memcached) = &config.memcached {
         listen.memcached = address(memcached)?;
-        if listen
-            .memcached
-            .is_some_and(|address| !address.ip().is_loopback())
-        {
+        if listen.memcached.is_some_and(|address| !address.ip().is_loopback()) {
             return Err(ConfigError::new(
                 "the memcached protocol has no token, so its listener stays on loopback",
             )
@@ -128,12 +109,8 @@ fn address(written: &Spanned<String>) -> Result<Option<SocketAddr>, ConfigError>
 
 fn read_secret(file: &Spanned<PathBuf>) -> Result<Secret, ConfigError> {
     let text = std::fs::read_to_string(file.get_ref()).map_err(|error| {
-        ConfigError::new(format!(
-            "cannot read `{}`: {}",
-            file.get_ref().display(),
-            error.kind()
-        ))
-        .at(file.span())
+        ConfigError::new(format!("cannot read `{}`: {}", file.get_ref().display(), error.kind()))
+            .at(file.span())
     })?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
 }
@@ -163,16 +140,12 @@ fn source(
     let url = expand(config.url.get_ref(), variable).map_err(|error| error.at(config.url.span()))?;
     let password = config.password_file.as_ref().map(read_secret).transpose()?;
     let kind = source_kind(&url, password).map_err(|error| error.at(config.url.span()))?;
-    let tables = match config
-        .tables
-        .as_ref()
-        .map(|tables| (tables.get_ref(), tables.span()))
-    {
+    let tables = match config.tables.as_ref().map(|tables| (tables.get_ref(), tables.span())) {
         None => TableChoice::Named,
         Some((TablesConfig::List(names), _)) => TableChoice::List(names.clone()),
-        Some((TablesConfig::Word(word), _)) if word == "all" => TableChoice::All {
-            except: config.except.iter().map(|name| name.get_ref().clone()).collect(),
-        },
+        Some((TablesConfig::Word(word), _)) if word == "all" => {
+            TableChoice::All { except: config.except.iter().map(|name| name.get_ref().clone()).collect() }
+        }
         Some((TablesConfig::Word(_), span)) => {
             return Err(ConfigError::new("`tables` takes \"all\" or a list of table names").at(span));
         }
@@ -204,30 +177,22 @@ pub(super) fn source_kind(url: &str, password: Option<Secret>) -> Result<SourceK
             if path.is_empty() {
                 return Err(ConfigError::new("the url names no file").help("write sqlite:shop.db"));
             }
-            Ok(SourceKind::Sqlite {
-                path: Path::new(path).to_owned(),
-                sample: false,
-            })
+            Ok(SourceKind::Sqlite { path: Path::new(path).to_owned(), sample: false })
         }
         "mysql" | "mariadb" => {
             let url = Secret::new(format!("mysql:{rest}"));
             Ok(SourceKind::Mysql { url, password })
         }
-        "postgres" | "postgresql" | "http" | "https" => Err(ConfigError::new(format!(
-            "sources of the kind `{scheme}` are not served by this version"
-        ))
-        .help(SCHEMES)),
+        "postgres" | "postgresql" | "http" | "https" => {
+            Err(ConfigError::new(format!("sources of the kind `{scheme}` are not served by this version"))
+                .help(SCHEMES))
+        }
         _ => Err(ConfigError::new(format!("`{scheme}` is no kind of source")).help(SCHEMES)),
     }
 }
 
 pub(super) fn cache_default() -> CacheSettings {
-    CacheSettings {
-        name: "memory".to_owned(),
-        kind: CacheKind::Memory {
-            capacity_bytes: MEMORY_BYTES,
-        },
-    }
+    CacheSettings { name: "memory".to_owned(), kind: CacheKind::Memory { capacity_bytes: MEMORY_BYTES } }
 }
 
 fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, ConfigError> {
@@ -248,19 +213,14 @@ fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, 
                 .help("write memory = { capacity = \"256 MiB\" } or memcached = { servers = [\"127.0.0.1:11211\"] }"));
         }
     };
-    Ok(CacheSettings {
-        name: name.get_ref().clone(),
-        kind,
-    })
+    Ok(CacheSettings { name: name.get_ref().clone(), kind })
 }
 
 fn memcached(config: &MemcachedConfig) -> Result<CacheKind, ConfigError> {
     let [server] = config.servers.get_ref().as_slice() else {
-        return Err(
-            ConfigError::new("a memcached cache has one server in this version")
-                .at(config.servers.span())
-                .help("write servers = [\"127.0.0.1:11211\"]"),
-        );
+        return Err(ConfigError::new("a memcached cache has one server in this version")
+            .at(config.servers.span())
+            .help("write servers = [\"127.0.0.1:11211\"]"));
     };
     let (name, address) = match server {
         ServerConfig::Address(address) => (address, address),
@@ -277,10 +237,7 @@ fn memcached(config: &MemcachedConfig) -> Result<CacheKind, ConfigError> {
     Ok(CacheKind::Memcached {
         name: name.clone(),
         address: address.clone(),
-        connections: config
-            .connections
-            .as_ref()
-            .map_or(Ok(2), |written| within(written, 1, 64))?,
+        connections: config.connections.as_ref().map_or(Ok(2), |written| within(written, 1, 64))?,
         timeout_ms: config
             .timeout
             .as_ref()

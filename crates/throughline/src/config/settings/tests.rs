@@ -37,10 +37,7 @@ fn mistake(text: &str) -> ConfigError {
 fn a_whole_file_becomes_settings_and_shows_no_secret() {
     let settings = Settings::parse(WHOLE, &environment).expect("settings");
     let person = &settings.resources[0];
-    assert_eq!(
-        (person.table.as_str(), person.cache, person.level),
-        ("person", Some(0), Some(Level::Strict))
-    );
+    assert_eq!((person.table.as_str(), person.cache, person.level), ("person", Some(0), Some(Level::Strict)));
     assert_eq!((person.access, person.ttl.entry_ms), (Access::Write, 300_000));
     assert!(matches!(&settings.caches[0].kind, CacheKind::Memcached { name, .. } if name == "a"));
     assert!(settings.listen.memcached.is_none() && settings.plain_bytes.is_none());
@@ -55,11 +52,7 @@ fn an_unknown_field_is_refused_at_its_place() {
     let text = WHOLE.replace("ttl = ", "tll = ");
     let mistake = mistake(&text);
     assert_eq!(&text[mistake.span.clone().expect("a place")], "tll");
-    assert!(
-        mistake.message.contains("unknown field `tll`"),
-        "{}",
-        mistake.message
-    );
+    assert!(mistake.message.contains("unknown field `tll`"), "{}", mistake.message);
     assert_eq!(mistake.line(&text), Some(18));
 }
 
@@ -74,32 +67,16 @@ fn a_name_that_leads_nowhere_is_underlined_and_the_closest_is_proposed() {
 #[test]
 fn mistakes_name_what_would_be_right() {
     for (right, wrong, help) in [
-        (
-            "level = \"strict\"",
-            "level = \"strickt\"",
-            "\"strict\", \"bounded\"",
-        ),
+        ("level = \"strict\"", "level = \"strickt\"", "\"strict\", \"bounded\""),
         ("write-through", "write-behind", "not in this version"),
         ("ttl = \"5m\"", "ttl = \"1s\"", "2000 ms"),
         ("ttl = \"5m\"", "ttl = \"soon\"", "not a time"),
         ("${SHOP_PASSWORD}", "${NOT_SET}", "`NOT_SET` is not set"),
-        (
-            "http = \"127.0.0.1:0\"",
-            "http = \"0.0.0.0:8311\"",
-            "needs a token",
-        ),
-        (
-            "memcached = \"none\"",
-            "memcached = \"0.0.0.0:11311\"",
-            "stays on loopback",
-        ),
+        ("http = \"127.0.0.1:0\"", "http = \"0.0.0.0:8311\"", "needs a token"),
+        ("memcached = \"none\"", "memcached = \"0.0.0.0:11311\"", "stays on loopback"),
         ("mysql://", "oracle://", "mysql://user@host"),
         ("127.0.0.1:11211", "127.0.0.1", "not a server's address"),
-        (
-            "cache = \"main\"",
-            "cache = \"main\"\nvalue_column = \"a\"",
-            "format = \"raw\"",
-        ),
+        ("cache = \"main\"", "cache = \"main\"\nvalue_column = \"a\"", "format = \"raw\""),
     ] {
         let text = WHOLE.replace(right, wrong);
         assert_ne!(text, WHOLE);
@@ -113,10 +90,7 @@ fn mistakes_name_what_would_be_right() {
 #[test]
 fn a_url_alone_serves_every_table_for_reading() {
     let settings = Settings::of_url("sqlite:shop.db", Access::Read).expect("settings");
-    assert_eq!(
-        settings.sources[0].tables,
-        TableChoice::All { except: Vec::new() }
-    );
+    assert_eq!(settings.sources[0].tables, TableChoice::All { except: Vec::new() });
     assert_eq!(settings.sources[0].access, Access::Read);
     assert!(Settings::of_url("postgres://localhost/shop", Access::Read).is_err());
 }

@@ -21,30 +21,13 @@ pub(super) fn resource(
             .at(name.span())
             .help("1 to 64 letters, digits, `_`, `-` or `.`")
     })?;
-    let source = find(
-        "source",
-        &config.source,
-        sources.iter().map(|source| source.name.as_str()),
-    )?;
+    let source = find("source", &config.source, sources.iter().map(|source| source.name.as_str()))?;
     let cache = cache(name, config, caches)?;
-    let table = config
-        .table
-        .as_ref()
-        .map_or_else(|| name.get_ref().clone(), |table| table.get_ref().clone());
+    let table = config.table.as_ref().map_or_else(|| name.get_ref().clone(), |table| table.get_ref().clone());
     let mut settings = ResourceSettings::of_table(resource_name, source, table, cache, Access::Read);
     settings.place = Some(name.span());
-    choose(
-        &config.read,
-        ReadStrategy::parse,
-        ReadStrategy::ALL,
-        &mut settings.read,
-    )?;
-    choose(
-        &config.write,
-        WriteStrategy::parse,
-        WriteStrategy::ALL,
-        &mut settings.write,
-    )?;
+    choose(&config.read, ReadStrategy::parse, ReadStrategy::ALL, &mut settings.read)?;
+    choose(&config.write, WriteStrategy::parse, WriteStrategy::ALL, &mut settings.write)?;
     choose(&config.access, Access::parse, Access::ALL, &mut settings.access)?;
     if config.level.is_some() {
         let mut level = Level::Strict;
@@ -59,10 +42,8 @@ pub(super) fn resource(
     if let Some(size) = &config.max_entry {
         settings.entry_bytes_max = usize::try_from(size.get_ref().0).unwrap_or(usize::MAX);
     }
-    settings.columns = config
-        .columns
-        .as_ref()
-        .map(|columns| columns.iter().map(|c| c.get_ref().clone()).collect());
+    settings.columns =
+        config.columns.as_ref().map(|columns| columns.iter().map(|c| c.get_ref().clone()).collect());
     format(config, &mut settings)?;
     Ok(settings)
 }
@@ -76,37 +57,26 @@ fn cache(
         Some(cache) if cache.get_ref() == "none" => Ok(None),
         Some(cache) => find("cache", cache, caches.iter().map(|cache| cache.name.as_str())).map(Some),
         None if caches.len() == 1 => Ok(Some(0)),
-        None => Err(ConfigError::new(format!(
-            "resource `{}` must say which cache it uses",
-            name.get_ref()
-        ))
-        .at(name.span())
-        .help("there is more than one: add cache = \"NAME\", or cache = \"none\"")),
+        None => Err(ConfigError::new(format!("resource `{}` must say which cache it uses", name.get_ref()))
+            .at(name.span())
+            .help("there is more than one: add cache = \"NAME\", or cache = \"none\"")),
     }
 }
 
 fn format(config: &ResourceConfig, settings: &mut ResourceSettings) -> Result<(), ConfigError> {
     let text = |column: &Option<Spanned<String>>| column.as_ref().map(|column| column.get_ref().clone());
-    match config
-        .format
-        .as_ref()
-        .map(|format| (format.get_ref().as_str(), format.span()))
-    {
+    match config.format.as_ref().map(|format| (format.get_ref().as_str(), format.span())) {
         None | Some(("json", _)) => settings.format = Format::Json,
         Some(("raw", span)) => {
             settings.format = Format::Raw;
             if config.value_column.is_none() {
-                return Err(
-                    ConfigError::new("a raw resource needs the column that its values are")
-                        .at(span)
-                        .help("add value_column = \"NAME\""),
-                );
+                return Err(ConfigError::new("a raw resource needs the column that its values are")
+                    .at(span)
+                    .help("add value_column = \"NAME\""));
             }
         }
         Some((_, span)) => {
-            return Err(ConfigError::new("not a format")
-                .at(span)
-                .help("write \"json\" or \"raw\""));
+            return Err(ConfigError::new("not a format").at(span).help("write \"json\" or \"raw\""));
         }
     }
     settings.value_column = text(&config.value_column);
@@ -114,11 +84,9 @@ fn format(config: &ResourceConfig, settings: &mut ResourceSettings) -> Result<()
     settings.version_column = text(&config.version_column);
     let raw_only = config.value_column.as_ref().or(config.flags_column.as_ref());
     if let Some(column) = raw_only.filter(|_| settings.format == Format::Json) {
-        return Err(
-            ConfigError::new("only a raw resource has a value column and a flags column")
-                .at(column.span())
-                .help("add format = \"raw\""),
-        );
+        return Err(ConfigError::new("only a raw resource has a value column and a flags column")
+            .at(column.span())
+            .help("add format = \"raw\""));
     }
     Ok(())
 }
@@ -131,11 +99,7 @@ fn choose<T: Copy + std::fmt::Display>(
 ) -> Result<(), ConfigError> {
     let Some(written) = written else { return Ok(()) };
     *choice = parse(written.get_ref()).ok_or_else(|| {
-        let known = all
-            .iter()
-            .map(|known| format!("\"{known}\""))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let known = all.iter().map(|known| format!("\"{known}\"")).collect::<Vec<_>>().join(", ");
         let mistake =
             ConfigError::new(format!("`{}` is none of the choices", written.get_ref())).at(written.span());
         match written.get_ref().as_str() {
