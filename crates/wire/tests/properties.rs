@@ -13,10 +13,7 @@ use throughline_wire::memcached::response::{self, Response, TtlLeft};
 use throughline_wire::memcached::{Key, Limits, MetaCode, Status};
 
 /// Small enough that generated streams reach the bounds.
-const LIMITS: Limits = Limits {
-    value_len_max: 12,
-    keys_line_len_max: 4096,
-};
+const LIMITS: Limits = Limits { value_len_max: 12, keys_line_len_max: 4096 };
 
 /// Streams made of the protocols' own words, so that most of them are nearly sound.
 fn streams() -> impl Strategy<Value = Vec<u8>> {
@@ -96,10 +93,7 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn keys() -> impl Strategy<Value = Vec<u8>> {
-    vec(
-        (0x21..=0xff_u8).prop_filter("no control byte", |byte| *byte != 0x7f),
-        1..=250,
-    )
+    vec((0x21..=0xff_u8).prop_filter("no control byte", |byte| *byte != 0x7f), 1..=250)
 }
 
 fn ttls() -> impl Strategy<Value = Ttl> {
@@ -120,12 +114,7 @@ fn requests(stream: &[u8]) -> Vec<String> {
                 found.push(format!("{request:?}"));
                 (consumed, false)
             }
-            request::Parsed::Bad {
-                reply,
-                consumed,
-                close,
-                swallow,
-            } => {
+            request::Parsed::Bad { reply, consumed, close, swallow } => {
                 found.push(format!("{} {close} {swallow}", reply.escape_ascii()));
                 (consumed + swallow, close)
             }
@@ -160,12 +149,7 @@ fn requests_in_pieces(stream: &[u8], cuts: &[usize]) -> Vec<String> {
                     found.push(format!("{request:?}"));
                     consumed
                 }
-                request::Parsed::Bad {
-                    reply,
-                    consumed,
-                    close,
-                    swallow,
-                } => {
+                request::Parsed::Bad { reply, consumed, close, swallow } => {
                     found.push(format!("{} {close} {swallow}", reply.escape_ascii()));
                     if close {
                         return found;
@@ -415,12 +399,7 @@ fn every_plain_command_is_read_back() {
     assert_eq!(only(&out), Request::Stats { argument: None });
     out.clear();
     command::stats(&mut out, command::Stats::Settings);
-    assert_eq!(
-        only(&out),
-        Request::Stats {
-            argument: Some(b"settings")
-        }
-    );
+    assert_eq!(only(&out), Request::Stats { argument: Some(b"settings") });
 }
 
 #[test]
@@ -443,11 +422,7 @@ fn a_malformed_response_is_no_response() {
         &long,
     ] {
         let parsed = response::parse(bytes, &LIMITS);
-        assert!(
-            matches!(parsed, response::Parsed::Malformed { .. }),
-            "{} {parsed:?}",
-            bytes.escape_ascii()
-        );
+        assert!(matches!(parsed, response::Parsed::Malformed { .. }), "{} {parsed:?}", bytes.escape_ascii());
     }
 }
 

@@ -63,11 +63,7 @@ pub struct TtlError {
 impl fmt::Display for TtlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (min, max) = (Ttl::MIN_S, Ttl::MAX_S);
-        write!(
-            f,
-            "a time to live of {} s is not between {min} s and {max} s",
-            self.seconds
-        )
+        write!(f, "a time to live of {} s is not between {min} s and {max} s", self.seconds)
     }
 }
 
@@ -197,11 +193,7 @@ mod tests {
     #[test]
     fn a_lease_is_asked_for_before_the_time_left() {
         let mut out = Vec::new();
-        let asked = Read {
-            value: true,
-            lease: Ttl::new(5).ok(),
-            refresh: Ttl::new(30).ok(),
-        };
+        let asked = Read { value: true, lease: Ttl::new(5).ok(), refresh: Ttl::new(30).ok() };
         read(&mut out, Key::new(b"k").unwrap(), asked, 7);
         assert_eq!(out, b"mg k N5 v f c t R30 O7\r\n");
     }
@@ -209,29 +201,14 @@ mod tests {
     #[test]
     fn a_fill_names_its_token() {
         let mut out = Vec::new();
-        fill(
-            &mut out,
-            Key::new(b"k").unwrap(),
-            Cas(9),
-            1,
-            Ttl::new(300).unwrap(),
-            b"ab",
-            u64::MAX,
-        );
+        fill(&mut out, Key::new(b"k").unwrap(), Cas(9), 1, Ttl::new(300).unwrap(), b"ab", u64::MAX);
         assert_eq!(out, b"ms k 2 C9 F1 T300 O18446744073709551615\r\nab\r\n");
     }
 
     #[test]
     fn a_mark_asks_for_its_token() {
         let mut out = Vec::new();
-        mark(
-            &mut out,
-            Key::new(b"k").unwrap(),
-            2,
-            Ttl::new(10).unwrap(),
-            b"wid",
-            1,
-        );
+        mark(&mut out, Key::new(b"k").unwrap(), 2, Ttl::new(10).unwrap(), b"wid", 1);
         assert_eq!(out, b"ms k 3 c F2 T10 O1\r\nwid\r\n");
     }
 
@@ -250,9 +227,6 @@ mod tests {
         }
         assert_eq!(Ttl::new(2).map(Ttl::as_secs), Ok(2));
         assert_eq!(Ttl::new(Ttl::MAX_S).map(Ttl::as_secs), Ok(2_592_000));
-        assert_eq!(
-            (Ttl::clamped(0).as_secs(), Ttl::clamped(u32::MAX).as_secs()),
-            (2, 2_592_000)
-        );
+        assert_eq!((Ttl::clamped(0).as_secs(), Ttl::clamped(u32::MAX).as_secs()), (2, 2_592_000));
     }
 }

@@ -62,10 +62,7 @@ impl fmt::Display for KeyError {
                 write!(f, "the memcached key has {len} bytes, more than {KEY_LEN_MAX}")
             }
             KeyError::Forbidden { at } => {
-                write!(
-                    f,
-                    "the memcached key has a space or control character at byte {at}"
-                )
+                write!(f, "the memcached key has a space or control character at byte {at}")
             }
         }
     }

@@ -23,9 +23,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            value_len_max: 1024 * 1024 - 1024,
-            keys_line_len_max: 1024 * 1024,
-        }
+        Limits { value_len_max: 1024 * 1024 - 1024, keys_line_len_max: 1024 * 1024 }
     }
 }

@@ -180,11 +180,7 @@ pub fn meta_detail(out: &mut Vec<u8>, key: &MetaKey<'_>, detail: &MetaDetail) {
     push_u64(out, u64::from(detail.idle_s));
     out.extend_from_slice(b" cas=");
     push_u64(out, detail.cas);
-    out.extend_from_slice(if detail.fetched {
-        b" fetch=yes cls=0 size="
-    } else {
-        b" fetch=no cls=0 size="
-    });
+    out.extend_from_slice(if detail.fetched { b" fetch=yes cls=0 size=" } else { b" fetch=no cls=0 size=" });
     push_u64(out, detail.size);
     out.extend_from_slice(b"\r\n");
 }
@@ -241,8 +237,5 @@ fn line(out: &mut Vec<u8>, start: &[u8], text: &str) {
 
 /// Appends text that must stay on its line: a line end in an error's text would be read as a reply.
 fn push_text(out: &mut Vec<u8>, text: &str) {
-    out.extend(
-        text.bytes()
-            .map(|byte| if byte.is_ascii_control() { b' ' } else { byte }),
-    );
+    out.extend(text.bytes().map(|byte| if byte.is_ascii_control() { b' ' } else { byte }));
 }

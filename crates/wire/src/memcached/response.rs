@@ -138,12 +138,7 @@ pub fn parse<'a>(buf: &'a [u8], limits: &Limits) -> Parsed<'a> {
     let Some(line) = buf[..at].strip_suffix(b"\r") else {
         return malformed("the line does not end in carriage return and line feed");
     };
-    Head {
-        buf,
-        len: at + 1,
-        value_len_max: limits.value_len_max,
-    }
-    .line(line)
+    Head { buf, len: at + 1, value_len_max: limits.value_len_max }.line(line)
 }
 
 fn malformed<'a>(what: &'static str) -> Parsed<'a> {
@@ -186,10 +181,7 @@ impl<'a> Head<'a> {
 
     fn whole(self, response: Option<Response<'a>>) -> Parsed<'a> {
         match response {
-            Some(response) => Parsed::Response {
-                response,
-                consumed: self.len,
-            },
+            Some(response) => Parsed::Response { response, consumed: self.len },
             None => malformed("the line is no response"),
         }
     }
@@ -209,12 +201,7 @@ impl<'a> Head<'a> {
         let cas_number = parse_u64(cas);
         match (parse_u32(flags), parse_u64(len)) {
             (Some(flags), Some(len)) if cas.is_empty() || cas_number.is_some() => {
-                self.with_value(len, |value| Response::Value {
-                    key,
-                    flags,
-                    cas: cas_number,
-                    value,
-                })
+                self.with_value(len, |value| Response::Value { key, flags, cas: cas_number, value })
             }
             _ => malformed("the line of a value is malformed"),
         }
@@ -230,10 +217,7 @@ impl<'a> Head<'a> {
             return Parsed::Incomplete { need: consumed };
         };
         match block.strip_suffix(b"\r\n") {
-            Some(value) => Parsed::Response {
-                response: response(value),
-                consumed,
-            },
+            Some(value) => Parsed::Response { response: response(value), consumed },
             None => malformed("the value does not end where it should"),
         }
     }

@@ -60,9 +60,7 @@ impl Status {
 
     /// Reads a line without its end.
     pub(super) fn read(line: &[u8]) -> Option<Status> {
-        Status::ALL
-            .into_iter()
-            .find(|status| status.line().strip_suffix(b"\r\n") == Some(line))
+        Status::ALL.into_iter().find(|status| status.line().strip_suffix(b"\r\n") == Some(line))
     }
 }
 
@@ -83,13 +81,8 @@ pub enum MetaCode {
 
 impl MetaCode {
     /// Every code.
-    pub const ALL: [MetaCode; 5] = [
-        MetaCode::Done,
-        MetaCode::Miss,
-        MetaCode::NotFound,
-        MetaCode::NotStored,
-        MetaCode::Exists,
-    ];
+    pub const ALL: [MetaCode; 5] =
+        [MetaCode::Done, MetaCode::Miss, MetaCode::NotFound, MetaCode::NotStored, MetaCode::Exists];
 
     /// Returns the code's two letters.
     #[must_use]

@@ -19,11 +19,7 @@ pub(crate) struct Memcached {
 impl Memcached {
     pub(crate) fn start() -> Self {
         // The port is free when memcached is told of it; nobody else asks for it in between but by chance.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let process = Command::new("memcached")
             .args([
                 "-l",
@@ -43,10 +39,7 @@ impl Memcached {
             .stderr(Stdio::null())
             .spawn()
             .expect("the test needs memcached (Debian package memcached)");
-        let memcached = Memcached {
-            process,
-            address: (Ipv4Addr::LOCALHOST, port).into(),
-        };
+        let memcached = Memcached { process, address: (Ipv4Addr::LOCALHOST, port).into() };
         let started = Instant::now();
         while TcpStream::connect(memcached.address).is_err() {
             assert!(started.elapsed() < WAIT_MAX, "memcached does not listen");
@@ -79,14 +72,8 @@ impl Memcached {
                 }
             }
         }
-        let answer = answer
-            .strip_suffix(SENTINEL)
-            .map(<[u8]>::to_vec)
-            .unwrap_or(answer);
-        Outcome {
-            answer,
-            closed: false,
-        }
+        let answer = answer.strip_suffix(SENTINEL).map(<[u8]>::to_vec).unwrap_or(answer);
+        Outcome { answer, closed: false }
     }
 }
 

@@ -16,10 +16,8 @@ use table::{Outcome, Row, rows};
 #[test]
 fn the_table_is_what_memcached_answers() {
     let memcached = Memcached::start();
-    let wrong: Vec<String> = rows()
-        .iter()
-        .filter_map(|row| difference(row, &row.theirs, &memcached.ask(row)))
-        .collect();
+    let wrong: Vec<String> =
+        rows().iter().filter_map(|row| difference(row, &row.theirs, &memcached.ask(row))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -33,10 +33,7 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn ask(mut self, sent: &[u8]) -> Outcome {
         self.receive(sent);
-        Outcome {
-            answer: self.out,
-            closed: self.closed,
-        }
+        Outcome { answer: self.out, closed: self.closed }
     }
 
     /// Receives what was sent in the smallest pieces, byte by byte unless it is large.
@@ -44,10 +41,7 @@ impl Model {
         for piece in sent.chunks(if sent.len() <= 8192 { 1 } else { 4099 }) {
             self.receive(piece);
         }
-        Outcome {
-            answer: self.out,
-            closed: self.closed,
-        }
+        Outcome { answer: self.out, closed: self.closed }
     }
 
     fn receive(&mut self, bytes: &[u8]) {
@@ -63,22 +57,14 @@ impl Model {
             start += dropped;
             match parse(&buf[start..], &Limits::default()) {
                 Parsed::Incomplete { need } => {
-                    assert!(
-                        need > buf.len() - start,
-                        "an incomplete request needs more than there is"
-                    );
+                    assert!(need > buf.len() - start, "an incomplete request needs more than there is");
                     break;
                 }
                 Parsed::Request { request, consumed } => {
                     self.execute(&request);
                     start += consumed;
                 }
-                Parsed::Bad {
-                    reply,
-                    consumed,
-                    close,
-                    swallow,
-                } => {
+                Parsed::Bad { reply, consumed, close, swallow } => {
                     self.out.extend_from_slice(reply);
                     self.closed |= close;
                     self.swallow = swallow;
@@ -113,13 +99,7 @@ impl Model {
                     ttl_s: ttl(store.exptime),
                     ..Item::default()
                 };
-                let Store {
-                    mode,
-                    key,
-                    cas,
-                    noreply,
-                    ..
-                } = *store;
+                let Store { mode, key, cas, noreply, .. } = *store;
                 let status = match self.store(mode, key, cas, item) {
                     MetaCode::Done => Status::Stored,
                     MetaCode::Exists => Status::Exists,
@@ -139,12 +119,7 @@ impl Model {
             Request::FlushAll { noreply, .. } | Request::Verbosity { noreply, .. } => {
                 self.status(Status::Ok, *noreply);
             }
-            Request::Arithmetic {
-                mode,
-                key,
-                delta,
-                noreply,
-            } => match self.count(key, *mode, *delta) {
+            Request::Arithmetic { mode, key, delta, noreply } => match self.count(key, *mode, *delta) {
                 Counted::Number(_) if *noreply => {}
                 Counted::Number(number) => reply::number(&mut self.out, number),
                 Counted::NotFound => self.status(Status::NotFound, *noreply),
@@ -152,11 +127,7 @@ impl Model {
             },
             Request::Version => reply::version(&mut self.out, "1.6.18"),
             Request::Stats { argument } => {
-                assert_eq!(
-                    *argument,
-                    Some(&b"nonsense"[..]),
-                    "the table asks for no real statistics"
-                );
+                assert_eq!(*argument, Some(&b"nonsense"[..]), "the table asks for no real statistics");
                 reply::status(&mut self.out, Status::Error);
             }
             Request::Quit => self.closed = true,
@@ -174,23 +145,13 @@ impl Model {
         let created = !self.items.contains_key(&key) && meta.flags.vivify.is_some();
         if created {
             self.cas += 1;
-            self.items.insert(
-                key.clone(),
-                Item {
-                    cas: self.cas,
-                    ..Item::default()
-                },
-            );
+            self.items.insert(key.clone(), Item { cas: self.cas, ..Item::default() });
         }
         let Some(item) = self.items.get_mut(&key) else {
             return self.code(meta, MetaCode::Miss, None, true);
         };
         let recached = !item.won
-            && meta
-                .flags
-                .recache
-                .zip(item.ttl_s)
-                .is_some_and(|(than, left)| i64::from(left) < than);
+            && meta.flags.recache.zip(item.ttl_s).is_some_and(|(than, left)| i64::from(left) < than);
         let old = item.clone();
         item.won |= created || recached;
         // Flags act in the order of their writing, so `t` shows what an `N` or `T` before it has set.
@@ -224,10 +185,7 @@ impl Model {
 
     fn meta_set(&mut self, meta: &MetaRequest<'_>, mode: StoreMode, value: &[u8]) {
         let key = meta.key.bytes(&mut [0; KEY_LEN_MAX]).to_vec();
-        let cas = meta
-            .flags
-            .cas
-            .filter(|_| matches!(mode, StoreMode::Set | StoreMode::Replace));
+        let cas = meta.flags.cas.filter(|_| matches!(mode, StoreMode::Set | StoreMode::Replace));
         let item = Item {
             value: value.to_vec(),
             flags: meta.flags.client_flags.unwrap_or(0),
@@ -258,15 +216,7 @@ impl Model {
         let counted = match (self.count(&key, mode, meta.flags.delta.unwrap_or(1)), initial) {
             (Counted::NotFound, Some(initial)) => {
                 let value = initial.to_string().into_bytes();
-                self.store(
-                    StoreMode::Set,
-                    &key,
-                    None,
-                    Item {
-                        value,
-                        ..Item::default()
-                    },
-                );
+                self.store(StoreMode::Set, &key, None, Item { value, ..Item::default() });
                 Counted::Number(initial)
             }
             (counted, _) => counted,

@@ -13,12 +13,7 @@ pub(crate) struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{}",
-            self.answer.escape_ascii(),
-            if self.closed { " (closed)" } else { "" }
-        )
+        write!(f, "{}{}", self.answer.escape_ascii(), if self.closed { " (closed)" } else { "" })
     }
 }
 
@@ -35,9 +30,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn ours(&self) -> &Outcome {
-        self.difference
-            .as_ref()
-            .map_or(&self.theirs, |difference| &difference.ours)
+        self.difference.as_ref().map_or(&self.theirs, |difference| &difference.ours)
     }
 
     pub(crate) fn sent_text(&self) -> String {
@@ -46,53 +39,33 @@ impl Row {
 
     /// Ours answers otherwise, and says why.
     fn but(mut self, ours: &str, why: &'static str) -> Row {
-        self.difference = Some(Difference {
-            ours: open(ours),
-            why,
-        });
+        self.difference = Some(Difference { ours: open(ours), why });
         self
     }
 
     /// Ours closes after `ours`, and says why.
     fn but_closes(mut self, ours: &str, why: &'static str) -> Row {
-        self.difference = Some(Difference {
-            ours: closed(ours),
-            why,
-        });
+        self.difference = Some(Difference { ours: closed(ours), why });
         self
     }
 }
 
 fn open(answer: &str) -> Outcome {
-    Outcome {
-        answer: answer.into(),
-        closed: false,
-    }
+    Outcome { answer: answer.into(), closed: false }
 }
 
 fn closed(answer: &str) -> Outcome {
-    Outcome {
-        answer: answer.into(),
-        closed: true,
-    }
+    Outcome { answer: answer.into(), closed: true }
 }
 
 /// Both answer so and wait for more.
 fn row(sent: impl Into<Vec<u8>>, answer: &str) -> Row {
-    Row {
-        sent: sent.into(),
-        theirs: open(answer),
-        difference: None,
-    }
+    Row { sent: sent.into(), theirs: open(answer), difference: None }
 }
 
 /// Both answer so and close.
 fn closes(sent: impl Into<Vec<u8>>, answer: &str) -> Row {
-    Row {
-        sent: sent.into(),
-        theirs: closed(answer),
-        difference: None,
-    }
+    Row { sent: sent.into(), theirs: closed(answer), difference: None }
 }
 
 const ERROR: &str = "ERROR\r\n";
@@ -173,10 +146,7 @@ fn long_lines() -> Vec<Row> {
     let spaces = " ".repeat(101);
     let mut binary_quit = [0_u8; 24];
     binary_quit[..2].copy_from_slice(b"\x80\x07");
-    let mut binary_answer = Outcome {
-        answer: vec![0; 24],
-        closed: true,
-    };
+    let mut binary_answer = Outcome { answer: vec![0; 24], closed: true };
     binary_answer.answer[..2].copy_from_slice(b"\x81\x07");
     vec![
         closes("x".repeat(2049), ""),
@@ -190,19 +160,10 @@ fn long_lines() -> Vec<Row> {
         row(format!("gat 0 {keys}\r\n"), "END\r\n"),
         row(format!(" get {keys}\r\n"), "END\r\n"),
         closes(format!("gat 0 {keys}"), "").but("", "a list of keys may be long under any name"),
-        row(format!("get {}\r\n", "k ".repeat(1024 * 1024)), "END\r\n").but_closes(
-            "CLIENT_ERROR line too long\r\n",
-            "what we keep has a bound, here of 1 MiB",
-        ),
-        Row {
-            sent: binary_quit.to_vec(),
-            theirs: binary_answer,
-            difference: None,
-        }
-        .but_closes(
-            "",
-            "we do not speak the binary protocol, which memcached itself calls deprecated",
-        ),
+        row(format!("get {}\r\n", "k ".repeat(1024 * 1024)), "END\r\n")
+            .but_closes("CLIENT_ERROR line too long\r\n", "what we keep has a bound, here of 1 MiB"),
+        Row { sent: binary_quit.to_vec(), theirs: binary_answer, difference: None }
+            .but_closes("", "we do not speak the binary protocol, which memcached itself calls deprecated"),
         closes("\u{0}".repeat(2049), ""),
     ]
 }
@@ -227,18 +188,9 @@ fn gets() -> Vec<Row> {
             "set g1 7 0 1\r\na\r\nset g2 8 0 0\r\n\r\nget g2 nothing g1 g1\r\n",
             "STORED\r\nSTORED\r\nVALUE g2 8 0\r\n\r\nVALUE g1 7 1\r\na\r\nVALUE g1 7 1\r\na\r\nEND\r\n",
         ),
-        row(
-            "set g3 4294967295 0 1\r\na\r\ngat 0 g3\r\n",
-            "STORED\r\nVALUE g3 4294967295 1\r\na\r\nEND\r\n",
-        ),
-        row(
-            "set g\t4 0 0 1\r\na\r\nget g\t4\r\n",
-            "STORED\r\nVALUE g\t4 0 1\r\na\r\nEND\r\n",
-        ),
-        row(
-            "set g5 0 0 4\r\n\0\r\n\n\r\nget g5\r\n",
-            "STORED\r\nVALUE g5 0 4\r\n\0\r\n\n\r\nEND\r\n",
-        ),
+        row("set g3 4294967295 0 1\r\na\r\ngat 0 g3\r\n", "STORED\r\nVALUE g3 4294967295 1\r\na\r\nEND\r\n"),
+        row("set g\t4 0 0 1\r\na\r\nget g\t4\r\n", "STORED\r\nVALUE g\t4 0 1\r\na\r\nEND\r\n"),
+        row("set g5 0 0 4\r\n\0\r\n\n\r\nget g5\r\n", "STORED\r\nVALUE g5 0 4\r\n\0\r\n\n\r\nEND\r\n"),
     ]
 }
 
@@ -265,10 +217,7 @@ fn stores() -> Vec<Row> {
         row("cas k 0 0 1 -1\r\n", BAD_FORMAT),
         row(format!("set {long} 0 0 1\r\n"), BAD_FORMAT),
         row(format!("set {long} 0 0 1 noreply\r\n"), ""),
-        row(
-            format!("set {long} 0 0 1\r\na\r\n"),
-            "CLIENT_ERROR bad command line format\r\nERROR\r\n",
-        ),
+        row(format!("set {long} 0 0 1\r\na\r\n"), "CLIENT_ERROR bad command line format\r\nERROR\r\n"),
         row("set s1 0 0 1 whatever\r\na\r\n", "STORED\r\n"),
         row("set s2 0 0 1 noreply\r\na\r\n", ""),
         row("set s3 0 0 1\na\r\n", "STORED\r\n"),
@@ -277,27 +226,15 @@ fn stores() -> Vec<Row> {
             "set s5 0 -1 1\r\na\r\nadd s6 0 0 1\r\na\r\nadd s6 0 0 1\r\nb\r\n",
             "STORED\r\nSTORED\r\nNOT_STORED\r\n",
         ),
-        row(
-            "replace s7 0 0 1\r\na\r\nappend s7 0 0 1\r\na\r\n",
-            "NOT_STORED\r\nNOT_STORED\r\n",
-        ),
+        row("replace s7 0 0 1\r\na\r\nappend s7 0 0 1\r\na\r\n", "NOT_STORED\r\nNOT_STORED\r\n"),
         row("prepend s7 0 0 1\r\na\r\n", "NOT_STORED\r\n"),
         row(
             "set s8 5 0 1\r\nb\r\nappend s8 0 0 1\r\nc\r\nprepend s8 0 0 1\r\na\r\nreplace s9 0 0 1 noreply\r\na\r\n",
             "STORED\r\nSTORED\r\nSTORED\r\n",
         ),
-        row(
-            "cas s10 0 0 1 1\r\na\r\nset s10 0 0 1\r\na\r\n",
-            "NOT_FOUND\r\nSTORED\r\n",
-        ),
-        row(
-            "set s11 0 0 1\r\na\r\ncas s11 0 0 1 999999999999\r\nb\r\n",
-            "STORED\r\nEXISTS\r\n",
-        ),
-        row(
-            "set s12 0 0 1\r\na\r\ncas s12 0 0 1 999999999999 noreply\r\nb\r\n",
-            "STORED\r\n",
-        ),
+        row("cas s10 0 0 1 1\r\na\r\nset s10 0 0 1\r\na\r\n", "NOT_FOUND\r\nSTORED\r\n"),
+        row("set s11 0 0 1\r\na\r\ncas s11 0 0 1 999999999999\r\nb\r\n", "STORED\r\nEXISTS\r\n"),
+        row("set s12 0 0 1\r\na\r\ncas s12 0 0 1 999999999999 noreply\r\nb\r\n", "STORED\r\n"),
         row("set s13 4294967296 0 1\r\na\r\n", "STORED\r\n")
             .but("CLIENT_ERROR bad command line format\r\nERROR\r\n", CUT),
         row("set s14 0 0 4294967297\r\na\r\n", "STORED\r\n")
@@ -317,10 +254,7 @@ fn data_blocks() -> Vec<Row> {
     let len = large.len();
     vec![
         row("set d1 0 0 3\r\nabcde", BAD_CHUNK),
-        row(
-            "set d2 0 0 3\r\nabcdef\r\n",
-            "CLIENT_ERROR bad data chunk\r\nERROR\r\n",
-        ),
+        row("set d2 0 0 3\r\nabcdef\r\n", "CLIENT_ERROR bad data chunk\r\nERROR\r\n"),
         row("set d3 0 0 3\r\na\r\nbc", BAD_CHUNK),
         row("set d4 0 0 1\r\na\n\n", BAD_CHUNK),
         row("set d5 0 0 3 noreply\r\nabcde", ""),
@@ -335,17 +269,11 @@ fn data_blocks() -> Vec<Row> {
             format!("set d10 0 0 {len}\r\n{large}\r\nget d10\r\n"),
             "SERVER_ERROR object too large for cache\r\nEND\r\n",
         ),
-        row(
-            format!("set d11 0 0 {len} noreply\r\n{large}\r\nget d11\r\n"),
-            "END\r\n",
-        ),
+        row(format!("set d11 0 0 {len} noreply\r\n{large}\r\nget d11\r\n"), "END\r\n"),
         row(format!("set d12 0 0 {len}\r\n{large}xx"), TOO_LARGE),
         row(format!("ms d13 {len} q\r\n{large}\r\n"), TOO_LARGE),
         row(format!("cas d14 0 0 {len} 1\r\n{large}\r\n"), TOO_LARGE),
-        row(
-            format!("set d15 0 0 {}\r\n{nearly}\r\n", nearly.len()),
-            "STORED\r\n",
-        ),
+        row(format!("set d15 0 0 {}\r\n{nearly}\r\n", nearly.len()), "STORED\r\n"),
     ]
 }
 
@@ -379,10 +307,7 @@ fn other_commands() -> Vec<Row> {
             "set o2 0 0 1\r\n7\r\nincr o2 5\r\ndecr o2 2\r\ndecr o2 99\r\nincr o2 1 noreply\r\n",
             "STORED\r\n12\r\n10\r\n0\r\n",
         ),
-        row(
-            "set o3 0 0 20\r\n18446744073709551615\r\nincr o3 2\r\n",
-            "STORED\r\n1\r\n",
-        ),
+        row("set o3 0 0 20\r\n18446744073709551615\r\nincr o3 2\r\n", "STORED\r\n1\r\n"),
         row(
             "set o4 0 0 1\r\nx\r\nincr o4 5\r\n",
             "STORED\r\nCLIENT_ERROR cannot increment or decrement non-numeric value\r\n",
@@ -395,10 +320,7 @@ fn other_commands() -> Vec<Row> {
         row("touch k 10 x\r\n", "NOT_FOUND\r\n"),
         row("touch k 1 2 3\r\n", ERROR),
         row(format!("touch {long} 0\r\n"), BAD_FORMAT),
-        row(
-            "set o5 0 0 1\r\na\r\ntouch o5 100\r\ntouch o5 100 noreply\r\n",
-            "STORED\r\nTOUCHED\r\n",
-        ),
+        row("set o5 0 0 1\r\na\r\ntouch o5 100\r\ntouch o5 100 noreply\r\n", "STORED\r\nTOUCHED\r\n"),
         row("flush_all x\r\n", BAD_EXPTIME),
         row("flush_all x noreply\r\n", ""),
         row("flush_all noreply x\r\n", BAD_EXPTIME),
@@ -454,22 +376,10 @@ fn meta_lines() -> Vec<Row> {
         row("mg k Tx v v\r\n", DUPLICATE),
         row("mg k Tx y\r\n", INVALID),
         row(format!("mg m1 {flags}\r\n"), "EN km1 O1\r\n"),
-        row(
-            format!("mg m1 {flags} q\r\n"),
-            "CLIENT_ERROR options flags are too long\r\n",
-        ),
-        row(
-            format!("md m1 {flags} q\r\n"),
-            "CLIENT_ERROR options flags too long\r\n",
-        ),
-        row(
-            format!("ma m1 {flags} q\r\n"),
-            "CLIENT_ERROR options flags too long\r\n",
-        ),
-        row(
-            format!("ms m1 1 {flags}\r\n"),
-            "CLIENT_ERROR options flags too long\r\n",
-        ),
+        row(format!("mg m1 {flags} q\r\n"), "CLIENT_ERROR options flags are too long\r\n"),
+        row(format!("md m1 {flags} q\r\n"), "CLIENT_ERROR options flags too long\r\n"),
+        row(format!("ma m1 {flags} q\r\n"), "CLIENT_ERROR options flags too long\r\n"),
+        row(format!("ms m1 1 {flags}\r\n"), "CLIENT_ERROR options flags too long\r\n"),
         row("mg k b\r\n", "CLIENT_ERROR error decoding key\r\n"),
         row("mg k\0 v\r\n", "EN\r\n").but(BAD_FORMAT, NUL),
         row("mg Zm9v!AGJhcg== b k\r\n", "EN kZm9vAGJhcg== b\r\n").but(
@@ -486,10 +396,7 @@ fn meta_gets() -> Vec<Row> {
         row("mg k v q\r\n", ""),
         row("mg k v k O7\r\n", "EN kk O7\r\n"),
         row(format!("mg k O{opaque} k\r\n"), &format!("EN O{opaque} kk\r\n")),
-        row(
-            format!("mg k O{opaque}x\r\n"),
-            "CLIENT_ERROR opaque token too long\r\n",
-        ),
+        row(format!("mg k O{opaque}x\r\n"), "CLIENT_ERROR opaque token too long\r\n"),
         row("mg k O v\r\n", "EN O\r\n"),
         row(
             "set mg1 5 0 2\r\nab\r\nmg mg1\r\nmg mg1 v\r\nmg mg1 s v f k t O1\r\n",
@@ -499,33 +406,18 @@ fn meta_gets() -> Vec<Row> {
             "set mg2 0 0 2\r\nab\r\nmg mg2 vfoo f q\r\nmg mg2 h l q\r\n",
             "STORED\r\nVA 2 f0\r\nab\r\nHD h1 l0\r\n",
         )
-        .but(
-            "STORED\r\nVA 2 f0\r\nab\r\nHD h0 l0\r\n",
-            "the model of this test does not count uses",
-        ),
-        row(
-            "set mg3 0 0 1\r\na\r\nmg mg3 T90 t\r\nmg mg3 t T30\r\n",
-            "STORED\r\nHD t90\r\nHD t90\r\n",
-        ),
-        row(
-            "mg mg4 N30 v t\r\nmg mg4 v t N30\r\n",
-            "VA 0 t30 W\r\n\r\nVA 0 t30 Z\r\n\r\n",
-        ),
+        .but("STORED\r\nVA 2 f0\r\nab\r\nHD h0 l0\r\n", "the model of this test does not count uses"),
+        row("set mg3 0 0 1\r\na\r\nmg mg3 T90 t\r\nmg mg3 t T30\r\n", "STORED\r\nHD t90\r\nHD t90\r\n"),
+        row("mg mg4 N30 v t\r\nmg mg4 v t N30\r\n", "VA 0 t30 W\r\n\r\nVA 0 t30 Z\r\n\r\n"),
         row("mg mg5 s t N30\r\n", "HD s0 t-1 W\r\n"),
-        row(
-            "ms mg6 1 T20\r\na\r\nmg mg6 R30\r\nmg mg6 R30\r\n",
-            "HD\r\nHD W\r\nHD Z\r\n",
-        ),
+        row("ms mg6 1 T20\r\na\r\nmg mg6 R30\r\nmg mg6 R30\r\n", "HD\r\nHD W\r\nHD Z\r\n"),
         row("mg mg7 F9 C9 Pp Ll I u v\r\n", "EN\r\n"),
         row(
             "ms Zm9vAGJhcg== 2 b\r\nv1\r\nmg Zm9vAGJhcg== b v k O1\r\n",
             "HD\r\nVA 2 kZm9vAGJhcg== b O1\r\nv1\r\n",
         ),
         row("mg bmljaHRz b k\r\n", "EN kbmljaHRz b\r\n"),
-        row(
-            "ms bWcxMA== 1 b\r\na\r\nget mg10\r\n",
-            "HD\r\nVALUE mg10 0 1\r\na\r\nEND\r\n",
-        ),
+        row("ms bWcxMA== 1 b\r\na\r\nget mg10\r\n", "HD\r\nVALUE mg10 0 1\r\na\r\nEND\r\n"),
         row(
             "mg nope v q O1\r\nset mg11 0 0 1\r\na\r\nmg mg11 v q O2\r\nmn\r\n",
             "STORED\r\nVA 1 O2\r\na\r\nMN\r\n",
@@ -545,39 +437,18 @@ fn meta_sets() -> Vec<Row> {
         row("ms k 1 T1 T1\r\na\r\n", DUPLICATE),
         row("ms k 1 Tx q\r\na\r\n", BAD_TOKEN),
         row("ms k 1 Fx\r\na\r\n", BAD_FORMAT),
-        row(
-            "ms k 1 MX\r\na\r\n",
-            "CLIENT_ERROR invalid mode for ms M token\r\n",
-        ),
-        row(
-            "ms k 1 MSS\r\na\r\n",
-            "CLIENT_ERROR incorrect length for M token\r\n",
-        ),
-        row(
-            format!("ms k 1 O{opaque}\r\na\r\n"),
-            "CLIENT_ERROR opaque token too long\r\n",
-        ),
-        row(
-            format!("ms k 1 MX O{opaque}\r\na\r\n"),
-            "CLIENT_ERROR invalid mode for ms M token\r\n",
-        ),
+        row("ms k 1 MX\r\na\r\n", "CLIENT_ERROR invalid mode for ms M token\r\n"),
+        row("ms k 1 MSS\r\na\r\n", "CLIENT_ERROR incorrect length for M token\r\n"),
+        row(format!("ms k 1 O{opaque}\r\na\r\n"), "CLIENT_ERROR opaque token too long\r\n"),
+        row(format!("ms k 1 MX O{opaque}\r\na\r\n"), "CLIENT_ERROR invalid mode for ms M token\r\n"),
         row("ms k 1 b\r\na\r\n", "CLIENT_ERROR error decoding key\r\n"),
-        row(
-            "ms ms1 1\r\na\r\nms ms1 1 q\r\nb\r\nms ms1 1 O1 k\r\nc\r\n",
-            "HD\r\nHD O1 kms1\r\n",
-        ),
-        row(
-            "ms ms2 1 C1 c O1\r\na\r\nms ms2 1 MR c\r\na\r\n",
-            "NF c0 O1\r\nNS c0\r\n",
-        ),
+        row("ms ms1 1\r\na\r\nms ms1 1 q\r\nb\r\nms ms1 1 O1 k\r\nc\r\n", "HD\r\nHD O1 kms1\r\n"),
+        row("ms ms2 1 C1 c O1\r\na\r\nms ms2 1 MR c\r\na\r\n", "NF c0 O1\r\nNS c0\r\n"),
         row(
             "ms ms3 1 ME F7\r\na\r\nms ms3 1 ME c q\r\nb\r\nmg ms3 f v\r\n",
             "HD\r\nNS c0\r\nVA 1 f7\r\na\r\n",
         ),
-        row(
-            "ms ms4 1 \r\na\r\nms ms4 1 C999999999 c\r\nb\r\n",
-            "HD\r\nEX c0\r\n",
-        ),
+        row("ms ms4 1 \r\na\r\nms ms4 1 C999999999 c\r\nb\r\n", "HD\r\nEX c0\r\n"),
         row(
             "ms ms5 1\r\nb\r\nms ms5 1 MA\r\nc\r\nms ms5 1 MP\r\na\r\nmg ms5 v\r\n",
             "HD\r\nHD\r\nHD\r\nVA 3\r\nabc\r\n",
@@ -598,22 +469,13 @@ fn meta_others() -> Vec<Row> {
         row("md k I x\r\n", INVALID_OR_DUPLICATE),
         row("md k Cx\r\n", INVALID_OR_DUPLICATE),
         row("md k b\r\n", INVALID_OR_DUPLICATE),
-        row(
-            format!("md k O{opaque}\r\n"),
-            "CLIENT_ERROR opaque token too long\r\n",
-        ),
-        row(
-            "ms md1 1\r\na\r\nmd md1 C999999999 O2\r\nmd md1 q\r\nmg md1 v\r\n",
-            "HD\r\nEX O2\r\nEN\r\n",
-        ),
+        row(format!("md k O{opaque}\r\n"), "CLIENT_ERROR opaque token too long\r\n"),
+        row("ms md1 1\r\na\r\nmd md1 C999999999 O2\r\nmd md1 q\r\nmg md1 v\r\n", "HD\r\nEX O2\r\nEN\r\n"),
         row("ma k\r\n", "NF\r\n"),
         row("ma k q O1 k c t\r\n", "NF O1 kk\r\n"),
         row("ma k Dx\r\n", INVALID_OR_DUPLICATE),
         row("ma k MX\r\n", "CLIENT_ERROR invalid mode for ma M token\r\n"),
-        row(
-            format!("ma k O{opaque}\r\n"),
-            "CLIENT_ERROR opaque token too long\r\n",
-        ),
+        row(format!("ma k O{opaque}\r\n"), "CLIENT_ERROR opaque token too long\r\n"),
         row(
             "ma ma1 N0 J13 v t O1\r\nma ma1 v\r\nma ma1 MD D4 v k\r\nma ma1 M+ D2\r\nma ma1 M- v\r\nma ma1 q\r\n",
             "VA 2 t-1 O1\r\n13\r\nVA 2\r\n14\r\nVA 2 kma1\r\n10\r\nHD\r\nVA 2\r\n11\r\n",

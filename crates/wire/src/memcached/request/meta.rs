@@ -86,10 +86,7 @@ impl<'a> MetaFlags<'a> {
     ///
     /// memcached reads on after a bad number and then gives the last complaint, so that order is kept.
     fn read(text: &'a [u8], key: &'a [u8]) -> Result<Self, &'static [u8]> {
-        let mut flags = MetaFlags {
-            text,
-            ..MetaFlags::default()
-        };
+        let mut flags = MetaFlags { text, ..MetaFlags::default() };
         let mut seen = 0_u128;
         let mut complaint = BAD_FORMAT;
         let mut failed = false;
@@ -168,15 +165,12 @@ impl<'a> Iterator for MetaFlagsIter<'a> {
     fn next(&mut self) -> Option<MetaFlag<'a>> {
         let (word, rest) = line::word(self.rest);
         self.rest = rest;
-        word.split_first().map(|(letter, argument)| MetaFlag {
-            letter: *letter,
-            argument,
-        })
+        word.split_first().map(|(letter, argument)| MetaFlag { letter: *letter, argument })
     }
 }
 
 pub(super) fn get<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
-    let (key, flags) = line::word(rest);
+    let (key, flags) = line::key(rest);
     if let Some(reply) = bad_line(key, flags, 2, GET_FLAGS_TOO_LONG) {
         return head.bad(reply);
     }
@@ -188,7 +182,7 @@ pub(super) fn get<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
 }
 
 pub(super) fn set<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
-    let (key, rest) = line::word(rest);
+    let (key, rest) = line::key(rest);
     let (value_len, flags) = line::word(rest);
     if key.is_empty() {
         return head.bad(ERROR);
@@ -225,7 +219,7 @@ pub(super) fn set<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
 }
 
 pub(super) fn delete<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
-    let (key, flags) = line::word(rest);
+    let (key, flags) = line::key(rest);
     if let Some(reply) = bad_line(key, flags, 2, FLAGS_TOO_LONG) {
         return head.bad(reply);
     }
@@ -237,7 +231,7 @@ pub(super) fn delete<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
 }
 
 pub(super) fn arithmetic<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
-    let (key, flags) = line::word(rest);
+    let (key, flags) = line::key(rest);
     if let Some(reply) = bad_line(key, flags, 2, FLAGS_TOO_LONG) {
         return head.bad(reply);
     }
@@ -255,7 +249,7 @@ pub(super) fn arithmetic<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
 }
 
 pub(super) fn debug<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
-    let (key, flags) = line::word(rest);
+    let (key, flags) = line::key(rest);
     let base64 = line::first(flags) == Some(b"b");
     match MetaKey::new(key, base64) {
         Some(key) => head.request(Request::MetaDebug { key }),

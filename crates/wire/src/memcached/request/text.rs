@@ -21,11 +21,9 @@ pub struct Keys<'a> {
 impl<'a> Keys<'a> {
     /// Takes a line of keys; `None` if one is too long.
     fn new(line: &'a [u8]) -> Option<Self> {
-        let (first, rest) = line::word(line);
+        let (first, rest) = line::key(line);
         let keys = Keys { first, rest };
-        keys.into_iter()
-            .all(|key| key.len() <= KEY_LEN_MAX)
-            .then_some(keys)
+        keys.into_iter().all(|key| key.len() <= KEY_LEN_MAX).then_some(keys)
     }
 
     /// Returns the only key, if there is exactly one.
@@ -40,7 +38,7 @@ impl<'a> Iterator for Keys<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let key = self.first;
-        (self.first, self.rest) = line::word(self.rest);
+        (self.first, self.rest) = line::key(self.rest);
         (!key.is_empty()).then_some(key)
     }
 }
@@ -49,9 +47,10 @@ impl<'a> Iterator for Keys<'a> {
 ///
 /// Anything unusual (a second key, a control byte, a missing line end) is left to the general way, which
 /// gives the same answer for what this takes.
+#[inline]
 pub(super) fn single_get(buf: &[u8]) -> Option<Parsed<'_>> {
     let rest = buf.strip_prefix(b"get ")?;
-    let len = rest.iter().take(KEY_LEN_MAX + 1).position(|byte| *byte <= b' ')?;
+    let len = line::key_end(&rest[..rest.len().min(KEY_LEN_MAX + 1)])?;
     let (key, end) = rest.split_at(len);
     let end_len = match end {
         [b'\r', b'\n', ..] => 2,
@@ -61,18 +60,9 @@ pub(super) fn single_get(buf: &[u8]) -> Option<Parsed<'_>> {
     if key.is_empty() {
         return None;
     }
-    let keys = Keys {
-        first: key,
-        rest: b"",
-    };
+    let keys = Keys { first: key, rest: b"" };
     let consumed = b"get ".len() + len + end_len;
-    Some(Parsed::Request {
-        request: Request::Get {
-            keys,
-            with_cas: false,
-        },
-        consumed,
-    })
+    Some(Parsed::Request { request: Request::Get { keys, with_cas: false }, consumed })
 }
 
 pub(super) fn get<'a>(head: Head<'a>, rest: &'a [u8], with_cas: bool) -> Parsed<'a> {
@@ -93,11 +83,7 @@ pub(super) fn get_and_touch<'a>(head: Head<'a>, rest: &'a [u8], with_cas: bool) 
     };
     match Keys::new(rest) {
         None => head.bad(BAD_FORMAT),
-        Some(keys) => head.request(Request::GetAndTouch {
-            keys,
-            with_cas,
-            exptime,
-        }),
+        Some(keys) => head.request(Request::GetAndTouch { keys, with_cas, exptime }),
     }
 }
 
@@ -111,30 +97,13 @@ pub(super) fn store<'a>(head: Head<'a>, rest: &'a [u8], mode: StoreMode, with_ca
     let noreply = ends_with_noreply(words);
     let key = words[0];
     let numbers = || {
-        let cas = if with_cas {
-            Some(parse_u64(words[4])?)
-        } else {
-            None
-        };
-        Some((
-            parse_u32(words[1])?,
-            parse_i64(words[2])?,
-            data_len(words[3])?,
-            cas,
-        ))
+        let cas = if with_cas { Some(parse_u64(words[4])?) } else { None };
+        Some((parse_u32(words[1])?, parse_i64(words[2])?, data_len(words[3])?, cas))
     };
     match numbers() {
         Some((flags, exptime, value_len, cas)) if key.len() <= KEY_LEN_MAX => {
             head.with_value(value_len, noreply, |value| {
-                Request::Store(Store {
-                    mode,
-                    key,
-                    flags,
-                    exptime,
-                    value,
-                    cas,
-                    noreply,
-                })
+                Request::Store(Store { mode, key, flags, exptime, value, cas, noreply })
             })
         }
         _ => head.bad_unless(noreply, BAD_FORMAT),
@@ -165,23 +134,14 @@ pub(super) fn delete<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
 
 pub(super) fn arithmetic<'a>(head: Head<'a>, rest: &'a [u8], mode: ArithmeticMode) -> Parsed<'a> {
     key_and_word(head, rest, |key, word, noreply| match parse_u64(word) {
-        Some(delta) => head.request(Request::Arithmetic {
-            mode,
-            key,
-            delta,
-            noreply,
-        }),
+        Some(delta) => head.request(Request::Arithmetic { mode, key, delta, noreply }),
         None => head.bad_unless(noreply, BAD_DELTA),
     })
 }
 
 pub(super) fn touch<'a>(head: Head<'a>, rest: &'a [u8]) -> Parsed<'a> {
     key_and_word(head, rest, |key, word, noreply| match parse_i64(word) {
-        Some(exptime) => head.request(Request::Touch {
-            key,
-            exptime,
-            noreply,
-        }),
+        Some(exptime) => head.request(Request::Touch { key, exptime, noreply }),
         None => head.bad_unless(noreply, BAD_EXPTIME),
     })
 }
