@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `DELETE` of a record.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use throughline::{Change, Condition, Effect, Refusal, Target, Write};
+
+use super::super::door::Shared;
+use super::super::etag::Preconditions;
+use super::super::problem::{Problem, ProblemKind};
+use super::super::record_path::RecordPath;
+use super::super::stored;
+use super::get::not_found;
+
+/// Removes the record from the source.
+pub(crate) async fn delete(
+    State(_): State<Shared>,
+    path: RecordPath,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let condition = Preconditions::of_write(&headers)?;
+    if condition == Condition::Absent {
+        let detail = "`If-None-Match: *` would delete what is not there";
+        return Err(Problem::new(ProblemKind::InvalidHeader, detail));
+    }
+    let conditional = condition != Condition::Always;
+    let write = Write { target: Target::Key(path.key.clone()), change: Change::Delete, condition };
+    let space = &path.listing.space;
+    match space.write(write).await.map_err(|error| path.problem(&error))? {
+        Effect::Deleted { .. } | Effect::Stored { .. } => Ok(StatusCode::NO_CONTENT),
+        Effect::Refused(Refusal::Absent) if !conditional => Err(not_found(&path)),
+        Effect::Refused(refusal) => Err(stored::refused(refusal).in_resource(space.name())),
+    }
+}
