@@ -1,11 +1,153 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! MySQL and MariaDB.
+//!
+//! Every connection belongs to one worker task that nobody cancels (`worker`, `client`): callers put their
+//! request into a bounded queue and may leave at any time. Readers join what waits into one query
+//! (`reader`); a writer holds one transaction from prepare to commit (`writer`, `transaction`).
 
+mod catalogue;
+mod cell;
 mod client;
 mod config;
 mod flavour;
 mod map;
+mod plan;
 mod queue;
+mod reader;
+mod stats;
+mod table;
+mod transaction;
 mod worker;
+mod writer;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
+use throughline_core::{Error, ErrorKind, Result, Tasks};
+
+use self::catalogue::Found;
+use self::client::{Role, Server};
+use self::flavour::Flavour;
+use self::plan::Plan;
+use self::reader::{LookUp, Reader};
+use self::worker::Workers;
+use self::writer::{Order, OrderWork};
+use crate::sql::{Mapping, Statements, Table, TableMapping};
 
 pub use config::{MysqlConfig, Password};
+pub use stats::MysqlStats;
+pub use table::MysqlTable;
+
+/// A database on a MySQL (8.0.1 or newer) or MariaDB (10.3 or newer) server.
+///
+/// Once connected it survives the server's absence: calls end with [`ErrorKind::Unavailable`] until a worker
+/// can connect again.
+#[derive(Debug)]
+pub struct MysqlSource {
+    shared: Arc<Shared>,
+}
+
+/// What the source and its tables share; the workers end when the last of them is dropped.
+struct Shared {
+    server: Arc<Server>,
+    flavour: Flavour,
+    readers: Workers<LookUp>,
+    writers: Workers<Order>,
+    catalogue: Mutex<HashMap<String, Found>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("config", self.server.config())
+            .field("flavour", &self.flavour)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MysqlSource {
+    /// Connects, checks that the server can do what is needed, and starts the workers as `tasks`, which open
+    /// further connections when they are needed.
+    ///
+    /// # Errors
+    /// Each says what to do: [`ErrorKind::Unavailable`] and [`ErrorKind::Timeout`] when nobody answers,
+    /// [`ErrorKind::Denied`] for the account, [`ErrorKind::Configuration`] for a database that does not exist
+    /// and for a server that is none or too old.
+    pub async fn connect(config: MysqlConfig, tasks: &dyn Tasks) -> Result<Self> {
+        let server = Arc::new(Server::new(config));
+        let session = server.open(Role::Reader).await?;
+        let flavour = session.flavour();
+        let config = server.config();
+        let reader = Reader { server: Arc::clone(&server) };
+        let readers = Workers::start(
+            "mysql reader",
+            config.reader_count,
+            config.batch_len_max,
+            &server,
+            reader,
+            Some(session),
+            tasks,
+        );
+        let writer = OrderWork { server: Arc::clone(&server) };
+        let writers = Workers::start("mysql writer", config.writer_count, 1, &server, writer, None, tasks);
+        let shared = Shared { flavour, readers, writers, catalogue: Mutex::default(), server };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Reads the catalogue: every table and view of the database, by name.
+    ///
+    /// # Errors
+    /// As [`MysqlSource::connect`], and [`ErrorKind::Unavailable`] when the connection is lost.
+    pub async fn tables(&self) -> Result<Vec<Table>> {
+        let database = &self.shared.server.config().database;
+        let mut session = self.shared.server.open(Role::Catalogue).await?;
+        let found = catalogue::read(&mut session, database).await.map_err(|failure| {
+            map::statement_error("read the catalogue", "information_schema", &failure, &|_| false)
+        })?;
+        session.close().await;
+        let tables = found.iter().map(|found| found.table.clone()).collect();
+        let by_name = found.into_iter().map(|found| (found.table.name.clone(), found));
+        *self.shared.catalogue.lock() = by_name.collect();
+        Ok(tables)
+    }
+
+    /// The resource of a table; reads the catalogue if that has not happened yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when there is no such table or `settings` do not fit it; as
+    /// [`MysqlSource::tables`].
+    pub async fn resource(&self, settings: &TableMapping) -> Result<Arc<MysqlTable>> {
+        if self.shared.catalogue.lock().is_empty() {
+            self.tables().await?;
+        }
+        let found = self.shared.catalogue.lock().get(&settings.table).cloned();
+        let found = found.ok_or_else(|| {
+            let database = &self.shared.server.config().database;
+            let detail = format!("database `{database}` has no table `{}`", settings.table);
+            Error::new(ErrorKind::Configuration, "map a table", detail)
+        })?;
+        let mapping = Mapping::new(Arc::new(found.table), settings)?;
+        let plan = Plan {
+            statements: Statements::new(self.shared.flavour.dialect(), &mapping),
+            mapping,
+            obstacle: found.obstacle,
+            unique_indexes: found.unique_indexes,
+            lock_denied: AtomicBool::new(false),
+        };
+        Ok(Arc::new(MysqlTable { shared: Arc::clone(&self.shared), plan: Arc::new(plan) }))
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> MysqlStats {
+        self.shared.server.counters().stats()
+    }
+
+    /// Takes no calls any more; what waits is still done, then the connections are closed and the workers end.
+    pub fn shut_down(&self) {
+        self.shared.readers.close();
+        self.shared.writers.close();
+    }
+}

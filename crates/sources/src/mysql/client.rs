@@ -6,6 +6,7 @@
 //! ever driven by the worker task that owns it, which nobody cancels, and a statement that takes too long
 //! costs the connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use super::config::MysqlConfig;
 use super::flavour::Flavour;
 use super::map::{Failure, connect_error};
+use super::stats::Counters;
 
 /// Prepared statements that a connection keeps; the driver closes the least used one beyond.
 const STATEMENT_COUNT_MAX: usize = 256;
@@ -25,11 +27,23 @@ const STATEMENT_COUNT_MAX: usize = 256;
 /// connection, so it shall come first.
 const GRACE_MS: u64 = 500;
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Reading rows: every statement is a transaction of its own.
+    Reader,
+    /// Writing rows: every first statement begins a transaction, without a BEGIN.
+    Writer,
+    /// Reading the catalogue, which is not counted.
+    Catalogue,
+}
+
 /// A server, as whoever connects sees it.
 #[derive(Debug)]
 pub(super) struct Server {
     config: MysqlConfig,
     options: Opts,
+    counters: Counters,
 }
 
 impl Server {
@@ -45,15 +59,29 @@ impl Server {
             .tcp_keepalive(Some(Duration::from_secs(10)))
             .stmt_cache_size(STATEMENT_COUNT_MAX)
             .into();
-        Self { config, options }
+        Self { config, options, counters: Counters::default() }
     }
 
     pub(super) fn config(&self) -> &MysqlConfig {
         &self.config
     }
 
-    /// Opens a connection; one with `autocommit = false` begins a transaction with every first statement.
-    pub(super) async fn open(&self, autocommit: bool) -> Result<Session> {
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How long a statement may take.
+    fn statement_limit(&self) -> Duration {
+        Duration::from_millis(self.config.statement_timeout_ms + GRACE_MS)
+    }
+
+    /// How long a caller waits for a worker's answer: for a connection, for one batch before its own, for its own.
+    pub(super) fn answer_limit(&self) -> Duration {
+        Duration::from_millis(self.config.connect_timeout_ms) + 2 * self.statement_limit()
+    }
+
+    /// Opens a connection.
+    pub(super) async fn open(self: &Arc<Self>, role: Role) -> Result<Session> {
         let config = &self.config;
         let place = format!("{}:{}", config.host, config.port);
         let failed = |failure| connect_error(&place, &config.user, &config.database, failure);
@@ -66,7 +94,9 @@ impl Server {
         let mut session = Session {
             conn: Some(conn),
             flavour: None,
-            limit: Duration::from_millis(config.statement_timeout_ms + GRACE_MS),
+            role: Role::Catalogue,
+            server: Arc::clone(self),
+            limit: self.statement_limit(),
         };
         let answer = session.command("SELECT VERSION()").await.map_err(failed)?;
         let version: Option<String> = answer.rows.into_iter().next().and_then(|mut row| row.take(0));
@@ -74,14 +104,14 @@ impl Server {
         session.flavour = Some(flavour);
         // A little longer than a prepared write may live, so that its worker rolls back first.
         let idle_ms = config.prepared_life_ms + 2_000;
-        let settings = flavour.session(config.statement_timeout_ms, idle_ms, autocommit);
-        for statement in [
-            "SET NAMES utf8mb4",
-            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-            &settings,
-        ] {
+        let settings = flavour.session(config.statement_timeout_ms, idle_ms, role != Role::Writer);
+        for statement in
+            ["SET NAMES utf8mb4", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", &settings]
+        {
             session.command(statement).await.map_err(failed)?;
         }
+        session.role = role;
+        Counters::add(&self.counters.connections_opened, 1);
         Ok(session)
     }
 }
@@ -102,13 +132,14 @@ pub(super) struct Answer {
 pub(super) struct Session {
     conn: Option<Conn>,
     flavour: Option<Flavour>,
+    role: Role,
+    server: Arc<Server>,
     limit: Duration,
 }
 
 impl Session {
     pub(super) fn flavour(&self) -> Flavour {
-        self.flavour
-            .expect("a session is handed out only after its server was recognised")
+        self.flavour.expect("a session is handed out only after its server was recognised")
     }
 
     /// Whether it can still be used.
@@ -117,7 +148,11 @@ impl Session {
     }
 
     /// Runs a prepared statement, preparing it on its first use.
-    pub(super) async fn run(&mut self, sql: &str, values: Vec<Value>) -> std::result::Result<Answer, Failure> {
+    pub(super) async fn run(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> std::result::Result<Answer, Failure> {
         self.guarded(async |conn: &mut Conn| {
             let mut result = conn.exec_iter(sql, values).await?;
             let rows = result.collect().await?;
@@ -134,10 +169,7 @@ impl Session {
             let mut result = conn.query_iter(sql).await?;
             let rows = result.collect().await?;
             result.drop_result().await?;
-            Ok(Answer {
-                rows,
-                ..Answer::default()
-            })
+            Ok(Answer { rows, ..Answer::default() })
         })
         .await
     }
@@ -157,6 +189,12 @@ impl Session {
         let Some(conn) = self.conn.as_mut() else {
             return Err(Failure::Lost);
         };
+        let counters = &self.server.counters;
+        match self.role {
+            Role::Reader => Counters::add(&counters.read_statements, 1),
+            Role::Writer => Counters::add(&counters.write_statements, 1),
+            Role::Catalogue => {}
+        }
         let failure = match timeout(self.limit, work(conn)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => Failure::from(error),
@@ -165,11 +203,15 @@ impl Session {
         if !matches!(failure, Failure::Server { .. }) {
             self.abandon();
         }
-        Err(failure)
+        Err(match failure {
+            // It spoke the protocol before, so a broken packet is a broken connection.
+            Failure::Foreign(_) | Failure::Unreachable(_) => Failure::Lost,
+            failure => failure,
+        })
     }
 
     /// Closes the connection at once, whatever is still on the wire.
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         if let Some(conn) = self.conn.take() {
             // Polled once and dropped, the driver's goodbye closes the socket without waiting for answers;
             // dropped without it, the connection would first be read to the end in a task of the driver's.

@@ -24,11 +24,7 @@ impl Password {
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() {
-            "Password(none)"
-        } else {
-            "Password(hidden)"
-        })
+        f.write_str(if self.0.is_empty() { "Password(none)" } else { "Password(hidden)" })
     }
 }
 
@@ -125,9 +121,8 @@ impl MysqlConfig {
 fn host_and_port(address: &str) -> Result<(&str, u16)> {
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => {
-            let (host, rest) = rest
-                .split_once(']')
-                .ok_or_else(|| wrong("the `]` behind the address is missing"))?;
+            let (host, rest) =
+                rest.split_once(']').ok_or_else(|| wrong("the `]` behind the address is missing"))?;
             (host, rest.strip_prefix(':'))
         }
         None => match address.split_once(':') {
@@ -138,9 +133,7 @@ fn host_and_port(address: &str) -> Result<(&str, u16)> {
     let Some(port) = port else {
         return Ok((host, MysqlConfig::PORT));
     };
-    let port = port
-        .parse()
-        .map_err(|_| wrong("the port is not a number from 0 to 65535"))?;
+    let port = port.parse().map_err(|_| wrong("the port is not a number from 0 to 65535"))?;
     Ok((host, port))
 }
 
@@ -163,10 +156,7 @@ mod tests {
     #[test]
     fn every_part_of_a_url_is_read_and_decoded() {
         let config = MysqlConfig::parse_url("mysql://app:p%40ss%2Fw%3A@db.local:3307/my%20shop").unwrap();
-        assert_eq!(
-            (config.host.as_str(), config.port, config.user.as_str()),
-            ("db.local", 3307, "app")
-        );
+        assert_eq!((config.host.as_str(), config.port, config.user.as_str()), ("db.local", 3307, "app"));
         assert_eq!(config.password, Password::new("p@ss/w:"));
         assert_eq!(config.database, "my shop");
     }
@@ -176,10 +166,7 @@ mod tests {
         let config = MysqlConfig::parse_url("mariadb://app@[::1]/shop").unwrap();
         assert_eq!((config.host.as_str(), config.port), ("::1", 3306));
         assert_eq!(config.password.reveal(), None);
-        assert_eq!(
-            MysqlConfig::parse_url("mysql://app@[::1]:33/shop").unwrap().port,
-            33
-        );
+        assert_eq!(MysqlConfig::parse_url("mysql://app@[::1]:33/shop").unwrap().port, 33);
     }
 
     #[test]

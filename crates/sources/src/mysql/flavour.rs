@@ -3,6 +3,8 @@
 
 use throughline_core::{Error, ErrorKind, Result};
 
+use crate::sql::Dialect;
+
 /// MySQL or MariaDB, with its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flavour {
@@ -22,14 +24,9 @@ impl Flavour {
         }
         let is_mariadb = text.contains("MariaDB");
         // MariaDB puts this in front for the sake of old replicas.
-        let text = if is_mariadb {
-            text.strip_prefix("5.5.5-").unwrap_or(text)
-        } else {
-            text
-        };
-        let mut numbers = text
-            .split(|char: char| !char.is_ascii_digit())
-            .map_while(|number| number.parse().ok());
+        let text = if is_mariadb { text.strip_prefix("5.5.5-").unwrap_or(text) } else { text };
+        let mut numbers =
+            text.split(|char: char| !char.is_ascii_digit()).map_while(|number| number.parse().ok());
         let mut next = || numbers.next().ok_or_else(|| refused("it does not tell its version"));
         let version = (next()?, next()?, next().unwrap_or(0));
         if is_mariadb && version < (10, 3, 0) {
@@ -46,13 +43,9 @@ impl Flavour {
         self.is_mariadb
     }
 
-    /// What makes a SELECT probe the rows' locks, without waiting for them.
-    pub(super) fn probe(self) -> &'static str {
-        if self.is_mariadb {
-            " LOCK IN SHARE MODE NOWAIT"
-        } else {
-            " FOR SHARE NOWAIT"
-        }
+    /// Whose SQL it takes.
+    pub(super) fn dialect(self) -> Dialect {
+        if self.is_mariadb { Dialect::Mariadb } else { Dialect::Mysql }
     }
 
     /// Whether INSERT tells the row that it made.
@@ -100,6 +93,7 @@ fn refused(why: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::Flavour;
+    use crate::sql::Dialect;
     use throughline_core::ErrorKind;
 
     #[test]
@@ -110,7 +104,7 @@ mod tests {
         assert!(old.is_mariadb() && !old.insert_returns());
         let mysql = Flavour::read("8.0.36-0ubuntu0.22.04.1").unwrap();
         assert!(!mysql.is_mariadb() && !mysql.delete_returns());
-        assert_eq!(mysql.probe(), " FOR SHARE NOWAIT");
+        assert_eq!(mysql.dialect(), Dialect::Mysql);
     }
 
     #[test]

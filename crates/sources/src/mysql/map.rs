@@ -42,33 +42,23 @@ impl Failure {
     /// Whether another transaction's lock stood in the way of a look that does not wait.
     pub(super) fn is_locked(&self) -> bool {
         // 3572 is MySQL's answer to NOWAIT, 1205 MariaDB's; a deadlock (1213) with a writer means the same.
-        matches!(
-            self,
-            Self::Server {
-                code: 1205 | 1213 | 3572,
-                ..
-            }
-        )
+        matches!(self, Self::Server { code: 1205 | 1213 | 3572, .. })
+    }
+
+    /// Whether the server ended the transaction because of a deadlock.
+    pub(super) fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Server { code: 1213, .. })
     }
 
     /// Whether the account lacks a right.
     pub(super) fn is_denied(&self) -> bool {
-        matches!(
-            self,
-            Self::Server {
-                code: 1044 | 1142 | 1143 | 1227 | 1370,
-                ..
-            }
-        )
+        matches!(self, Self::Server { code: 1044 | 1142 | 1143 | 1227 | 1370, .. })
     }
 
     /// The name of the index when a row with the same unique value exists.
     pub(super) fn duplicate_index(&self) -> Option<&str> {
         match self {
-            Self::Server {
-                code: 1062 | 1586,
-                message,
-            } => {
+            Self::Server { code: 1062 | 1586, message } => {
                 let name = message.strip_suffix('\'')?.rsplit('\'').next()?;
                 // MySQL 8 writes `table.index`, MariaDB the index alone.
                 Some(name.rsplit_once('.').map_or(name, |(_, index)| index))
@@ -76,38 +66,20 @@ impl Failure {
             _ => None,
         }
     }
+}
 
-    /// Whether the server closes the connection after this answer.
-    fn ends_connection(&self) -> bool {
-        // Shutdown in progress; killed (MySQL, MariaDB); the aborted-connection family; idle for too long.
-        matches!(
-            self,
-            Self::Server {
-                code: 1053 | 1077 | 1079 | 1152..=1161 | 1184 | 1927 | 3169 | 4031,
-                ..
-            } if !self.is_packet_too_large()
-        )
-    }
-
-    fn is_packet_too_large(&self) -> bool {
-        matches!(self, Self::Server { code: 1153, .. })
-    }
+/// Whether the server closes the connection after this answer: it shuts down, killed the connection (MySQL
+/// and MariaDB number it differently), gave up on its network, or found it idle for too long.
+fn ends_connection(code: u16) -> bool {
+    matches!(code, 1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 4031)
 }
 
 impl From<mysql_async::Error> for Failure {
     fn from(error: mysql_async::Error) -> Self {
         match error {
-            mysql_async::Error::Server(error) => {
-                let failure = Self::Server {
-                    code: error.code,
-                    message: error.message,
-                };
-                match failure {
-                    failure if failure.is_packet_too_large() => Self::TooLarge,
-                    failure if failure.ends_connection() => Self::Lost,
-                    failure => failure,
-                }
-            }
+            mysql_async::Error::Server(error) if error.code == 1153 => Self::TooLarge,
+            mysql_async::Error::Server(error) if ends_connection(error.code) => Self::Lost,
+            mysql_async::Error::Server(error) => Self::Server { code: error.code, message: error.message },
             mysql_async::Error::Driver(DriverError::PacketTooLarge) => Self::TooLarge,
             mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { .. }) => Self::Foreign(
                 "the account's authentication plugin is not known: use `mysql_native_password`, \
@@ -119,7 +91,8 @@ impl From<mysql_async::Error> for Failure {
                 | DriverError::CantParseServerVersion { .. },
             ) => Self::Foreign("what it answers is not the MySQL protocol: correct host and port"),
             mysql_async::Error::Io(IoError::Io(error)) => match error.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                // `Other` is how a stream ends within a packet.
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
                     Self::Foreign("what it answers is not the MySQL protocol: correct host and port")
                 }
                 io::ErrorKind::UnexpectedEof
@@ -177,7 +150,10 @@ fn server_error(
         _ => format!("table `{table}`: {what}"),
     };
     let (kind, detail): (ErrorKind, Cow<'static, str>) = match code {
-        1048 | 1263 => (ErrorKind::InvalidValue, format!("{} must not be null", first_column(message, is_name, table)).into()),
+        1048 | 1263 => (
+            ErrorKind::InvalidValue,
+            format!("{} must not be null", first_column(message, is_name, table)).into(),
+        ),
         1364 => (
             ErrorKind::InvalidValue,
             format!("{} has no default and must be given", first_column(message, is_name, table)).into(),
@@ -187,29 +163,39 @@ fn server_error(
         1265 | 1292 | 1366 | 1367 | 1411 | 1525 | 3140 | 3141 | 3156 => {
             (ErrorKind::InvalidValue, format!("{}: the value does not fit its type", column()).into())
         }
-        1906 | 3105 => (ErrorKind::InvalidValue, format!("{} is generated and cannot be set", column()).into()),
+        1906 | 3105 => {
+            (ErrorKind::InvalidValue, format!("{} is generated and cannot be set", column()).into())
+        }
         1118 | 1301 => (ErrorKind::TooLarge, format!("table `{table}`: the row is too large").into()),
         1062 | 1586 => {
             let failure = Failure::Server { code, message: message.into() };
             let index = failure.duplicate_index();
             (ErrorKind::Constraint, named("another row has the same value in the unique index", index).into())
         }
-        1216 | 1452 => (ErrorKind::Constraint, format!("table `{table}`: a foreign key refers to a row that does not exist").into()),
-        1217 | 1451 => (ErrorKind::Constraint, format!("table `{table}`: a row of another table refers to this one").into()),
-        3819 | 4025 => (ErrorKind::Constraint, format!("table `{table}`: a check constraint is not met").into()),
-        1644 | 1643 => (ErrorKind::Constraint, format!("table `{table}`: a trigger refused the write").into()),
+        1216 | 1452 => (
+            ErrorKind::Constraint,
+            format!("table `{table}`: a foreign key refers to a row that does not exist").into(),
+        ),
+        1217 | 1451 => (
+            ErrorKind::Constraint,
+            format!("table `{table}`: a row of another table refers to this one").into(),
+        ),
+        3819 | 4025 => {
+            (ErrorKind::Constraint, format!("table `{table}`: a check constraint is not met").into())
+        }
+        1644 | 1643 => {
+            (ErrorKind::Constraint, format!("table `{table}`: a trigger refused the write").into())
+        }
         1044 | 1142 | 1143 | 1227 | 1370 => (
             ErrorKind::Denied,
             format!("table `{table}`: the account lacks the right: GRANT it, or use another account").into(),
         ),
-        1290 | 1792 | 1836 => (
-            ErrorKind::Denied,
-            "the server is read-only: is it a replica? connect to the primary".into(),
-        ),
-        1205 | 1213 | 3572 => (
-            ErrorKind::Timeout,
-            format!("table `{table}`: another transaction holds a lock").into(),
-        ),
+        1290 | 1792 | 1836 => {
+            (ErrorKind::Denied, "the server is read-only: is it a replica? connect to the primary".into())
+        }
+        1205 | 1213 | 3572 => {
+            (ErrorKind::Timeout, format!("table `{table}`: another transaction holds a lock").into())
+        }
         1317 | 1907 | 1969 | 3024 => (
             ErrorKind::Timeout,
             format!("table `{table}`: the server stopped the statement at its time limit").into(),
@@ -230,10 +216,9 @@ fn server_error(
 pub(super) fn commit_error(table: &str, failure: &Failure) -> Error {
     const OPERATION: &str = "commit a write";
     match failure {
-        Failure::Server {
-            code: 1205 | 1213 | 1290 | 1792 | 1836,
-            ..
-        } => statement_error(OPERATION, table, failure, &|_| false),
+        Failure::Server { code: 1205 | 1213 | 1290 | 1792 | 1836, .. } => {
+            statement_error(OPERATION, table, failure, &|_| false)
+        }
         _ => Error::new(
             ErrorKind::OutcomeUnknown,
             OPERATION,
@@ -250,15 +235,21 @@ pub(super) fn connect_error(place: &str, user: &str, database: &str, failure: Fa
         Failure::Server { code, .. } => match code {
             1045 | 1698 | 1862 => error(
                 ErrorKind::Denied,
-                format!("{place} refuses user `{user}`: correct user and password, or create the account for this host"),
+                format!(
+                    "{place} refuses user `{user}`: correct user and password, or create the account for this host"
+                ),
             ),
             1130 | 1129 => error(
                 ErrorKind::Denied,
-                format!("{place} takes no connections from this host: allow it with CREATE USER … @'this host'"),
+                format!(
+                    "{place} takes no connections from this host: allow it with CREATE USER … @'this host'"
+                ),
             ),
             1044 => error(
                 ErrorKind::Denied,
-                format!("user `{user}` may not use database `{database}`: GRANT SELECT ON `{database}`.* TO it"),
+                format!(
+                    "user `{user}` may not use database `{database}`: GRANT SELECT ON `{database}`.* TO it"
+                ),
             ),
             1049 => error(
                 ErrorKind::Configuration,
@@ -308,3 +299,6 @@ fn last_quoted(message: &str) -> Option<&str> {
     let quote = message.chars().next_back().filter(|last| matches!(last, '\'' | '`'))?;
     message.strip_suffix(quote)?.rsplit(quote).next()
 }
+
+#[cfg(test)]
+mod tests;

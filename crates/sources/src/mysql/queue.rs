@@ -52,16 +52,8 @@ struct State<J> {
 impl<J: Job> Queue<J> {
     /// An empty queue that holds up to `len_max` jobs and hands them out in batches of up to `weight_max`.
     pub(super) fn new(len_max: usize, weight_max: usize) -> Self {
-        let state = State {
-            jobs: VecDeque::new(),
-            closed: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            wake: Notify::new(),
-            len_max,
-            weight_max,
-        }
+        let state = State { jobs: VecDeque::new(), closed: false };
+        Self { state: Mutex::new(state), wake: Notify::new(), len_max, weight_max }
     }
 
     /// Puts a job at the end.
@@ -178,10 +170,7 @@ mod tests {
     }
 
     fn look(table: u8) -> Look {
-        Look {
-            table,
-            abandoned: false,
-        }
+        Look { table, abandoned: false }
     }
 
     #[tokio::test]
@@ -196,10 +185,7 @@ mod tests {
     #[tokio::test]
     async fn an_abandoned_job_is_never_handed_out_and_makes_room() {
         let queue = Queue::new(2, 4);
-        let gone = || Look {
-            table: 1,
-            abandoned: true,
-        };
+        let gone = || Look { table: 1, abandoned: true };
         queue.push(gone()).unwrap();
         queue.push(look(1)).unwrap();
         queue.push(look(1)).unwrap();
@@ -214,9 +200,6 @@ mod tests {
         queue.close();
         assert_eq!(queue.push(look(1)), Err(Declined::Closed));
         let (a, b, c) = tokio::join!(queue.take(), queue.take(), queue.take());
-        assert_eq!(
-            [a, b, c].into_iter().flatten().collect::<Vec<_>>(),
-            [vec![look(1)]]
-        );
+        assert_eq!([a, b, c].into_iter().flatten().collect::<Vec<_>>(), [vec![look(1)]]);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use throughline_core::{Error, ErrorKind, Result, Tasks};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{Server, Session, closed};
+use super::client::{Role, Server, Session, closed};
 use super::queue::{Declined, Job, Queue};
 
 /// The first and the longest pause between two attempts to connect.
@@ -22,8 +22,8 @@ pub(super) trait Work: Send + Sync + 'static {
     /// What it works on.
     type Job: Job;
 
-    /// Whether its connections commit every statement by itself.
-    const AUTOCOMMIT: bool;
+    /// What its connections are for.
+    const ROLE: Role;
 
     /// Answers every job of the batch, or hands the batch back when the connection was lost before anything
     /// was done, so that it may be tried once more on another.
@@ -133,7 +133,7 @@ impl<W: Work> Worker<W> {
     async fn attempt(&mut self, open: &mut Option<Open>, batch: Vec<W::Job>) -> Option<Vec<W::Job>> {
         let current = match open {
             Some(current) => current,
-            None => match self.server.open(W::AUTOCOMMIT).await {
+            None => match self.server.open(W::ROLE).await {
                 Ok(session) => {
                     self.pause_ms = PAUSE_MS_MIN;
                     open.insert(Open::new(session, &self.open_count))
@@ -183,10 +183,7 @@ struct Open {
 impl Open {
     fn new(session: Session, open_count: &Arc<AtomicUsize>) -> Self {
         open_count.fetch_add(1, Ordering::SeqCst);
-        Self {
-            session,
-            _counted: Counted(Arc::clone(open_count)),
-        }
+        Self { session, _counted: Counted(Arc::clone(open_count)) }
     }
 }
 
@@ -208,7 +205,9 @@ fn refuse_all(batch: Vec<impl Job>, error: &Error) {
 /// be better soon.
 fn unavailable(error: &Error) -> Error {
     match error.kind() {
-        ErrorKind::Timeout => Error::new(ErrorKind::Unavailable, error.operation(), error.detail().to_owned()),
+        ErrorKind::Timeout => {
+            Error::new(ErrorKind::Unavailable, error.operation(), error.detail().to_owned())
+        }
         _ => error.clone(),
     }
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the workers must know of a resource's table.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mysql_async::{Row, Value as Wire};
+use throughline_core::{Canonical, Key, Record, Result};
+
+use super::cell::{from_wire, to_wire};
+use crate::sql::{Lock, Mapping, Statements, Value};
+
+/// A table's mapping with its statements.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) mapping: Mapping,
+    pub(super) statements: Statements,
+    /// Why transactions and row locks cannot be relied on, if they cannot.
+    pub(super) obstacle: Option<String>,
+    /// The names of the table's unique indexes.
+    pub(super) unique_indexes: Vec<String>,
+    /// Whether the server refused a look-up its lock, for want of a right.
+    pub(super) lock_denied: AtomicBool,
+}
+
+/// A key as it was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// The canonical key, as far as it can be known without asking the server.
+    pub(super) key: Key,
+    /// Whether that is the key that was asked for.
+    pub(super) canonical: bool,
+    /// Its values as the server takes them.
+    pub(super) values: Vec<Wire>,
+}
+
+/// A row's cells, in the order of the mapping's selection.
+#[derive(Debug)]
+pub(super) struct Cells(pub(super) Vec<Value>);
+
+impl Plan {
+    pub(super) fn name(&self) -> &str {
+        &self.mapping.table().name
+    }
+
+    /// Whether `name` is a column or a unique index of the table, and so may be shown.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        let table = self.mapping.table();
+        table.columns.iter().any(|column| column.name == name)
+            || self.unique_indexes.iter().any(|index| index == name)
+    }
+
+    /// Whether locks can be probed.
+    pub(super) fn can_probe(&self) -> bool {
+        !self.lock_denied.load(Ordering::Relaxed)
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// As [`crate::sql::KeyMap::read`].
+    pub(super) fn asked(&self, key: &Key) -> Result<Asked> {
+        let (values, canonical) = self.mapping.key().read(key)?;
+        let values = values.into_iter().map(to_wire).collect();
+        Ok(match canonical {
+            Canonical::Same => Asked { key: key.clone(), canonical: true, values },
+            Canonical::Other(key) => Asked { key, canonical: false, values },
+        })
+    }
+
+    /// The statement that reads `count` keys.
+    pub(super) fn select(&self, count: usize, lock: Lock) -> String {
+        self.statements.select(count, lock)
+    }
+
+    /// The cells of a row that such a statement returned.
+    pub(super) fn cells(&self, row: Row) -> Cells {
+        let columns = row.columns();
+        let digits = columns.iter().map(|column| column.decimals());
+        let kinds = self.mapping.selected().map(|column| &column.kind);
+        let cells = row.unwrap().into_iter().zip(kinds).zip(digits);
+        Cells(cells.map(|((wire, kind), digits)| from_wire(wire, kind, digits)).collect())
+    }
+
+    /// The record of a row.
+    pub(super) fn record(&self, cells: &Cells) -> Record {
+        self.mapping.record(|at| cells.0[at].as_cell())
+    }
+
+    /// The row's own key; `None` when it is one that no key can spell.
+    pub(super) fn stored_key(&self, cells: &Cells) -> Option<Key> {
+        self.mapping.stored_key(|at| cells.0[at].as_cell()).ok()
+    }
+}
