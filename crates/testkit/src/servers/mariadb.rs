@@ -139,7 +139,7 @@ impl Mariadb {
     }
 
     fn try_execute(&self, sql: &str) -> Result<String, StartError> {
-        let mut command = launcher::command("mariadb", "mariadb-client")?;
+        let mut command = launcher::command("mariadb", "mariadb-client-core")?;
         command.args([
             "--no-defaults",
             "--batch",
@@ -204,7 +204,7 @@ impl Mariadb {
 
 fn launch(options: &MariadbOptions, address: SocketAddr, scratch: &Scratch) -> Result<Process, StartError> {
     let socket = socket(scratch);
-    let mut command = launcher::command("mariadbd", "mariadb-server")?;
+    let mut command = launcher::command("mariadbd", "mariadb-server-core")?;
     command.args(["--no-defaults", "--skip-name-resolve", "--performance-schema=OFF"]);
     command.arg(format!("--datadir={}", data::folder(scratch).display()));
     command.arg(format!("--socket={}", socket.display()));

@@ -51,7 +51,7 @@ fn template() -> Result<Arc<Scratch>, StartError> {
 fn install(scratch: &Scratch) -> Result<(), StartError> {
     let accounts = scratch.join("accounts.sql");
     fs::write(&accounts, accounts_sql()).map_err(StartError::io("write the accounts"))?;
-    let mut command = launcher::command("mariadb-install-db", "mariadb-server")?;
+    let mut command = launcher::command("mariadb-install-db", "mariadb-server-core")?;
     // Root's login is by the unix socket, so that no account is without a password.
     command.args([
         "--no-defaults",
@@ -81,7 +81,7 @@ pub(super) fn keep_temporary_files_in(scratch: &Scratch, command: &mut Command) 
 /// MariaDB to root, which breaks that plug-in for the system's own server.
 fn root_mariadbd(scratch: &Scratch) -> Result<PathBuf, StartError> {
     let path = scratch.join("root-mariadbd");
-    let mariadbd = launcher::find("mariadbd", "mariadb-server")?;
+    let mariadbd = launcher::find("mariadbd", "mariadb-server-core")?;
     let script = format!("#!/bin/sh\nexec '{}' \"$@\" --user=root\n", mariadbd.display());
     let written =
         fs::write(&path, script).and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o700)));
