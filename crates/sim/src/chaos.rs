@@ -71,9 +71,7 @@ impl Arena {
     /// # Panics
     /// When it does not come up, with the end of its log.
     pub fn start() -> Self {
-        Self {
-            database: Arc::new(Mariadb::start(MariadbOptions::default())),
-        }
+        Self { database: Arc::new(Mariadb::start(MariadbOptions::default())) }
     }
 
     /// Makes the database `name` with the checker's tables, and an empty memcached; blocks until it answers.
@@ -85,24 +83,10 @@ impl Arena {
     /// When memcached does not come up, with the end of its log.
     pub async fn cell(&self, name: &str, chaos: &Chaos) -> Result<Cell> {
         let database_url = self.database.create_database(name);
-        let memory_mb = if chaos.faults.contains(&Fault::CacheEvict) {
-            MEMORY_MIN_MB
-        } else {
-            64
-        };
-        let cache = Memcached::start(MemcachedOptions {
-            memory_mb,
-            ..MemcachedOptions::default()
-        });
-        TruthTable::connect(options(&database_url)?)
-            .await?
-            .create()
-            .await?;
-        Ok(Cell {
-            database: Arc::clone(&self.database),
-            database_url,
-            cache: Arc::new(cache),
-        })
+        let memory_mb = if chaos.faults.contains(&Fault::CacheEvict) { MEMORY_MIN_MB } else { 64 };
+        let cache = Memcached::start(MemcachedOptions { memory_mb, ..MemcachedOptions::default() });
+        TruthTable::connect(options(&database_url)?).await?.create().await?;
+        Ok(Cell { database: Arc::clone(&self.database), database_url, cache: Arc::new(cache) })
     }
 }
 
@@ -116,12 +100,7 @@ impl Cell {
     /// When a daemon does not come up, with the end of its log.
     pub fn daemons(&self, program: impl Into<std::path::PathBuf>, daemon_count: usize) -> Result<Daemons> {
         let (program, database_url) = (program.into(), self.database_url.clone());
-        Daemons::start(&DaemonPlan {
-            program,
-            daemon_count,
-            cache: self.cache.address(),
-            database_url,
-        })
+        Daemons::start(&DaemonPlan { program, daemon_count, cache: self.cache.address(), database_url })
     }
 
     /// The controls: the database alone, which must keep the promise, and the two usual ways of writing a
@@ -151,16 +130,9 @@ impl Cell {
     pub async fn run(&self, system: &dyn System, chaos: &Chaos) -> Result<Report> {
         let (workload, folder, epoch) = (&chaos.workload, Scratch::new(), Epoch::start());
         let mut truth = TruthTable::connect(options(&self.database_url)?).await?;
-        let seeded = workload
-            .seed(epoch, async |key, body| truth.insert(key, body).await)
-            .await?;
+        let seeded = workload.seed(epoch, async |key, body| truth.insert(key, body).await).await?;
 
-        let injector = Injector::new(
-            self.targets(system),
-            &chaos.faults,
-            workload.seed,
-            workload.duration,
-        );
+        let injector = Injector::new(self.targets(system), &chaos.faults, workload.seed, workload.duration);
         let working = workload.run(system, epoch, folder.path());
         let (logs, injections) = tokio::join!(working, injector.run());
         let mut logs = logs.map_err(history_error)?;
@@ -193,10 +165,8 @@ impl Cell {
         let differing = differing(&truth.rows().await?, probes);
         let verdict = check(history, &truth.audit().await?).map_err(history_error)?;
         let samples = wgl::sample(history, SEARCH_LEN_MAX).map_err(history_error)?;
-        let decisions: Vec<(usize, Decision)> = samples
-            .values()
-            .map(|operations| (operations.len(), wgl::decide(operations)))
-            .collect();
+        let decisions: Vec<(usize, Decision)> =
+            samples.values().map(|operations| (operations.len(), wgl::decide(operations))).collect();
         Ok(Report {
             system: system.name(),
             is_strict: system.is_strict(),

@@ -17,11 +17,7 @@ pub struct Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self {
-            buckets: vec![0; BUCKETS],
-            count: 0,
-            max_ns: 0,
-        }
+        Self { buckets: vec![0; BUCKETS], count: 0, max_ns: 0 }
     }
 }
 
@@ -80,10 +76,7 @@ mod tests {
     fn every_duration_falls_into_a_bucket_that_covers_it() {
         for ns in (0..200).chain((5..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 1])) {
             let index = bucket(ns);
-            assert!(
-                ns <= upper(index) && upper(index) - ns <= ns / 16,
-                "{ns} in {index}"
-            );
+            assert!(ns <= upper(index) && upper(index) - ns <= ns / 16, "{ns} in {index}");
             assert!(index == 0 || upper(index - 1) < ns, "{ns} in {index}");
         }
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);

@@ -131,9 +131,7 @@ impl History {
                 None => workers.push(vec![operation]),
             }
         }
-        Self {
-            logs: workers.into_iter().map(Log::Memory).collect(),
-        }
+        Self { logs: workers.into_iter().map(Log::Memory).collect() }
     }
 
     /// One iterator per worker.

@@ -83,9 +83,7 @@ fn faults(list: &str) -> std::result::Result<Faults, String> {
             }
             None => {
                 let names = Fault::ALL.map(Fault::as_str).join(", ");
-                return Err(format!(
-                    "no fault is called `{name}`; there are all, none, {names}"
-                ));
+                return Err(format!("no fault is called `{name}`; there are all, none, {names}"));
             }
         }
     }
@@ -146,17 +144,11 @@ fn chaos(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration) -> Chaos {
         duration: Duration::from_secs(seconds),
         seed,
     };
-    Chaos {
-        workload,
-        faults: args.faults.0.clone(),
-        quiet,
-    }
+    Chaos { workload, faults: args.faults.0.clone(), quiet }
 }
 
 fn arbitrary_seed() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     since.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(32)
 }
 

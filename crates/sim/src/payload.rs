@@ -42,12 +42,7 @@ impl Payload {
     /// the checksum.
     pub fn encode(&self) -> String {
         let padding = "x".repeat((self.op.wrapping_mul(31) % PADDING_MAX) as usize);
-        let Self {
-            key,
-            worker,
-            op,
-            counter,
-        } = self;
+        let Self { key, worker, op, counter } = self;
         let text = format!("{HEAD}k{key}.w{worker}.o{op}.c{counter}.{padding}.");
         let sum = checksum(text.as_bytes());
         format!("{text}{sum:08x}~")
@@ -71,9 +66,7 @@ impl Payload {
 
     /// The payload somewhere inside `bytes`, whatever a cache has put around it; `None` when there is none.
     pub fn find(bytes: &[u8]) -> Option<Self> {
-        let start = bytes
-            .windows(HEAD.len())
-            .position(|window| window == HEAD.as_bytes())?;
+        let start = bytes.windows(HEAD.len()).position(|window| window == HEAD.as_bytes())?;
         let len = bytes[start..].iter().position(|byte| *byte == b'~')? + 1;
         Self::decode(std::str::from_utf8(&bytes[start..start + len]).ok()?)
     }
@@ -82,9 +75,7 @@ impl Payload {
 /// CRC-32C (Castagnoli), bit by bit: payloads are short and the checker is not the hot path.
 fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-            (sum >> 1) ^ (0x82f6_3b78 & (sum & 1).wrapping_neg())
-        })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0x82f6_3b78 & (sum & 1).wrapping_neg()))
     })
 }
 
@@ -93,12 +84,7 @@ mod tests {
     use super::{PADDING_MAX, Payload, checksum};
 
     fn payload(op: u64) -> Payload {
-        Payload {
-            key: i64::MIN,
-            worker: u32::MAX,
-            op,
-            counter: u64::MAX,
-        }
+        Payload { key: i64::MIN, worker: u32::MAX, op, counter: u64::MAX }
     }
 
     #[test]
@@ -127,12 +113,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_found_inside_an_envelope() {
-        let bytes = [
-            b"\x01\xff{\"body\":\"".as_slice(),
-            payload(9).encode().as_bytes(),
-            b"\"}",
-        ]
-        .concat();
+        let bytes = [b"\x01\xff{\"body\":\"".as_slice(), payload(9).encode().as_bytes(), b"\"}"].concat();
         assert_eq!(Payload::find(&bytes), Some(payload(9)));
         assert_eq!(Payload::find(b"a mark"), None);
     }

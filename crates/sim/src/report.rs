@@ -81,12 +81,7 @@ impl Report {
 
     /// What is needed to look for the cause of a failure.
     pub fn examples(&self) -> Vec<String> {
-        let findings = self
-            .verdict
-            .examples
-            .iter()
-            .map(ToString::to_string)
-            .take(EXAMPLES_MAX);
+        let findings = self.verdict.examples.iter().map(ToString::to_string).take(EXAMPLES_MAX);
         let differing = self.differing.iter().take(EXAMPLES_MAX);
         let differing = differing.map(|Probe { through, key, seen }| {
             format!("when all was quiet: key {key} through {through}: {seen:?} is not the row")
@@ -96,10 +91,7 @@ impl Report {
 
     fn stale(&self) -> u64 {
         use Breach::{Headline, Linear, OwnWriteUnseen, WentBackward};
-        [Headline, Linear, OwnWriteUnseen, WentBackward]
-            .map(|breach| self.verdict.count(breach))
-            .iter()
-            .sum()
+        [Headline, Linear, OwnWriteUnseen, WentBackward].map(|breach| self.verdict.count(breach)).iter().sum()
     }
 }
 

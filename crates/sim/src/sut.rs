@@ -64,10 +64,7 @@ pub struct Answer {
 /// What `body` shows to somebody who asked for `key`.
 pub(crate) fn seen_as(key: i64, body: &str) -> Seen {
     match Payload::decode(body) {
-        Some(payload) if payload.key == key => Seen::Value {
-            op: payload.op,
-            counter: payload.counter,
-        },
+        Some(payload) if payload.key == key => Seen::Value { op: payload.op, counter: payload.counter },
         _ => Seen::Garbled,
     }
 }
@@ -96,17 +93,8 @@ mod tests {
 
     #[test]
     fn a_row_of_another_key_or_another_shape_is_garbled() {
-        let body = Payload {
-            key: 7,
-            worker: 1,
-            op: 5,
-            counter: 2,
-        }
-        .encode();
-        assert_eq!(
-            row_seen_as(7, row(7, &body).as_bytes()),
-            Seen::Value { op: 5, counter: 2 }
-        );
+        let body = Payload { key: 7, worker: 1, op: 5, counter: 2 }.encode();
+        assert_eq!(row_seen_as(7, row(7, &body).as_bytes()), Seen::Value { op: 5, counter: 2 });
         assert_eq!(row_seen_as(8, row(7, &body).as_bytes()), Seen::Garbled);
         assert_eq!(row_seen_as(8, row(8, &body).as_bytes()), Seen::Garbled);
         assert_eq!(row_seen_as(7, b"{\"id\":7}"), Seen::Garbled);

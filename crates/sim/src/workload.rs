@@ -69,17 +69,7 @@ impl Workload {
         for key in self.keys() {
             let (op, counter) = (key.unsigned_abs(), key.unsigned_abs());
             let begin_ns = epoch.elapsed_ns();
-            store(
-                key,
-                &Payload {
-                    key,
-                    worker: 0,
-                    op,
-                    counter,
-                }
-                .encode(),
-            )
-            .await?;
+            store(key, &Payload { key, worker: 0, op, counter }.encode()).await?;
             operations.push(Operation {
                 worker: 0,
                 op,
@@ -154,24 +144,11 @@ impl Worker {
         let door = self.rng.below(self.doors.len() as u64) as usize;
         let client = &mut self.doors[door];
         let begin_ns = self.epoch.elapsed_ns();
-        let call = call(
-            client.as_mut(),
-            kind,
-            Payload {
-                key,
-                worker: self.number,
-                op,
-                counter,
-            },
-        );
+        let call = call(client.as_mut(), kind, Payload { key, worker: self.number, op, counter });
         let answered = tokio::time::timeout(CALL_TIMEOUT, call).await;
         let end_ns = self.epoch.elapsed_ns();
         let (outcome, seen, served) = answered.unwrap_or((silence(kind), Seen::Absent, ServedFrom::Unsaid));
-        let seen = if kind == Kind::Put {
-            Seen::Value { op, counter }
-        } else {
-            seen
-        };
+        let seen = if kind == Kind::Put { Seen::Value { op, counter } } else { seen };
         Operation {
             worker: self.number,
             op,
@@ -202,20 +179,12 @@ async fn call(client: &mut dyn Client, kind: Kind, payload: Payload) -> (Outcome
             Some(answer) => (Outcome::Ok, answer.seen, answer.served),
             None => (Outcome::Fail, Seen::Absent, ServedFrom::Unsaid),
         },
-        Kind::Put => (
-            client.put(payload.key, &payload.encode()).await,
-            Seen::Absent,
-            ServedFrom::Unsaid,
-        ),
+        Kind::Put => (client.put(payload.key, &payload.encode()).await, Seen::Absent, ServedFrom::Unsaid),
         Kind::Delete => (client.delete(payload.key).await, Seen::Absent, ServedFrom::Unsaid),
     }
 }
 
 /// What no answer means: a read did nothing, a write may still happen.
 fn silence(kind: Kind) -> Outcome {
-    if kind == Kind::Get {
-        Outcome::Fail
-    } else {
-        Outcome::Unknown
-    }
+    if kind == Kind::Get { Outcome::Fail } else { Outcome::Unknown }
 }

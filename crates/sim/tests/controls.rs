@@ -12,26 +12,12 @@ use throughline_sim::report::{Judgement, Report, Table};
 
 async fn report(control: Control, faults: &[Fault]) -> Report {
     let seed = 20_261_121;
-    let workload = Workload {
-        key_count: 6,
-        worker_count: 8,
-        write_percent: 10,
-        duration: Duration::from_secs(4),
-        seed,
-    };
-    let chaos = Chaos {
-        workload,
-        faults: faults.to_vec(),
-        quiet: Duration::from_millis(200),
-    };
-    let cell = Arena::start()
-        .cell("control", &chaos)
-        .await
-        .expect("servers that answer");
+    let workload =
+        Workload { key_count: 6, worker_count: 8, write_percent: 10, duration: Duration::from_secs(4), seed };
+    let chaos = Chaos { workload, faults: faults.to_vec(), quiet: Duration::from_millis(200) };
+    let cell = Arena::start().cell("control", &chaos).await.expect("servers that answer");
     let system = cell.control(control, seed).expect("a URL that is one");
-    cell.run(system.as_ref(), &chaos)
-        .await
-        .expect("servers that come up again")
+    cell.run(system.as_ref(), &chaos).await.expect("servers that come up again")
 }
 
 /// The judgement, and the table to show when it is another one.
@@ -60,19 +46,10 @@ async fn the_database_alone_keeps_the_promise() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_database_loses_nothing_acknowledged_and_everything_is_healed() {
-    let faults = [
-        Fault::DatabaseKill,
-        Fault::CacheKill,
-        Fault::CachePause,
-        Fault::CacheFlush,
-        Fault::CacheDelete,
-    ];
+    let faults =
+        [Fault::DatabaseKill, Fault::CacheKill, Fault::CachePause, Fault::CacheFlush, Fault::CacheDelete];
     let report = report(Control::NoCache, &faults).await;
-    assert!(
-        report.injections.values().sum::<u64>() > 3,
-        "{:?}",
-        report.injections
-    );
+    assert!(report.injections.values().sum::<u64>() > 3, "{:?}", report.injections);
     assert_eq!(report.verdict.count(Breach::Lost), 0);
     let (judgement, table) = judged(report);
     assert_eq!(judgement, Judgement::Kept, "\n{table}");

@@ -34,21 +34,12 @@ async fn two_daemons_keep_strict_through_every_fault() {
         duration: Duration::from_secs(20),
         seed,
     };
-    let chaos = Chaos {
-        workload,
-        faults: Fault::ALL.to_vec(),
-        quiet: Duration::from_secs(11),
-    };
+    let chaos = Chaos { workload, faults: Fault::ALL.to_vec(), quiet: Duration::from_secs(11) };
     let program = program();
     let cell = Arena::start().cell("daemons", &chaos).await.unwrap();
     let daemons = cell.daemons(program, 2).unwrap();
     let report = cell.run(&daemons, &chaos).await.unwrap();
     let (judgement, examples) = (report.judgement(), report.examples().join("\n"));
     let table = Table::new(&[report]).to_string();
-    assert_eq!(
-        judgement,
-        Judgement::Kept,
-        "\n{table}\n{examples}\n{}",
-        daemons.logs().join("\n")
-    );
+    assert_eq!(judgement, Judgement::Kept, "\n{table}\n{examples}\n{}", daemons.logs().join("\n"));
 }

@@ -10,26 +10,11 @@ use throughline_testkit::{Memcached, MemcachedOptions};
 async fn commands_are_answered_and_every_key_is_listed() {
     let server = Memcached::start(MemcachedOptions::default());
     let mut client = TextClient::new(server.address());
-    assert_eq!(
-        client.store("set", "kv:0.0:7", b"value\r\n", 0).await.unwrap(),
-        "STORED"
-    );
-    assert_eq!(
-        client.store("add", "kv:0.0:7", b"other", 0).await.unwrap(),
-        "NOT_STORED"
-    );
-    assert_eq!(
-        client.get("kv:0.0:7").await.unwrap(),
-        Some(Value {
-            flags: 0,
-            bytes: b"value\r\n".to_vec()
-        })
-    );
+    assert_eq!(client.store("set", "kv:0.0:7", b"value\r\n", 0).await.unwrap(), "STORED");
+    assert_eq!(client.store("add", "kv:0.0:7", b"other", 0).await.unwrap(), "NOT_STORED");
+    assert_eq!(client.get("kv:0.0:7").await.unwrap(), Some(Value { flags: 0, bytes: b"value\r\n".to_vec() }));
     assert_eq!(client.get("missing").await.unwrap(), None);
-    client
-        .store_unread(&[("junk:1".to_owned(), 10), ("junk:2".to_owned(), 0)])
-        .await
-        .unwrap();
+    client.store_unread(&[("junk:1".to_owned(), 10), ("junk:2".to_owned(), 0)]).await.unwrap();
     assert_eq!(client.stat("curr_items").await.unwrap(), 3);
     assert_eq!(client.keys("junk:").await.unwrap(), ["kv:0.0:7"]);
     assert_eq!(client.delete("kv:0.0:7").await.unwrap(), "DELETED");

@@ -30,16 +30,9 @@ pub(super) async fn probe(system: &dyn System, cache: SocketAddr, workload: &Wor
     for mut door in system.doors() {
         for key in workload.keys() {
             let seen = ask(door.as_mut(), key).await;
-            let through = if seen.is_some() {
-                door.name().to_owned()
-            } else {
-                format!("{} (no answer)", door.name())
-            };
-            probes.push(Probe {
-                through,
-                key,
-                seen: seen.unwrap_or(Seen::Garbled),
-            });
+            let through =
+                if seen.is_some() { door.name().to_owned() } else { format!("{} (no answer)", door.name()) };
+            probes.push(Probe { through, key, seen: seen.unwrap_or(Seen::Garbled) });
         }
     }
     probes.extend(raw_slots(cache).await?);
@@ -65,11 +58,7 @@ async fn raw_slots(cache: SocketAddr) -> Result<Vec<Probe>> {
             continue;
         };
         if let Some((key, seen)) = slot_seen(&value.bytes) {
-            probes.push(Probe {
-                through: format!("slot {slot}"),
-                key,
-                seen,
-            });
+            probes.push(Probe { through: format!("slot {slot}"), key, seen });
         }
     }
     Ok(probes)

@@ -78,28 +78,10 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Operation {
-            worker,
-            op,
-            kind,
-            key,
-            begin_ns,
-            end_ns,
-            served,
-            ..
-        } = self.operation;
+        let Operation { worker, op, kind, key, begin_ns, end_ns, served, .. } = self.operation;
         let seconds = |ns: u64| ns as f64 / 1e9;
-        write!(
-            f,
-            "{}: key {key} {kind:?} by worker {worker} (op {op})",
-            self.breach.as_str()
-        )?;
-        write!(
-            f,
-            " from {:.6} s to {:.6} s",
-            seconds(begin_ns),
-            end_ns.map_or(f64::INFINITY, seconds)
-        )?;
+        write!(f, "{}: key {key} {kind:?} by worker {worker} (op {op})", self.breach.as_str())?;
+        write!(f, " from {:.6} s to {:.6} s", seconds(begin_ns), end_ns.map_or(f64::INFINITY, seconds))?;
         match self.shown {
             Some(shown) => write!(f, ": version {shown}, at least {} allowed", self.floor)?,
             None => write!(f, ": no version, at least {} allowed", self.floor)?,

@@ -19,11 +19,7 @@ pub struct Probe {
 /// The probes that differ from the rows of the database; a key without a row is absent.
 pub fn differing(rows: &BTreeMap<i64, Seen>, probes: &[Probe]) -> Vec<Probe> {
     let truth = |key| rows.get(&key).copied().unwrap_or(Seen::Absent);
-    probes
-        .iter()
-        .filter(|probe| probe.seen != truth(probe.key))
-        .cloned()
-        .collect()
+    probes.iter().filter(|probe| probe.seen != truth(probe.key)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -34,11 +30,7 @@ mod tests {
     #[test]
     fn a_probe_that_differs_from_the_row_is_found() {
         let value = |op| Seen::Value { op, counter: 1 };
-        let probe = |key, seen| Probe {
-            through: "daemon 0".to_owned(),
-            key,
-            seen,
-        };
+        let probe = |key, seen| Probe { through: "daemon 0".to_owned(), key, seen };
         let rows = [(1, value(10)), (2, value(11))].into();
         let probes = [
             probe(1, value(10)),
@@ -47,9 +39,6 @@ mod tests {
             probe(4, value(1)),
             probe(1, Seen::Garbled),
         ];
-        assert_eq!(
-            differing(&rows, &probes),
-            [probes[1].clone(), probes[3].clone(), probes[4].clone()]
-        );
+        assert_eq!(differing(&rows, &probes), [probes[1].clone(), probes[3].clone(), probes[4].clone()]);
     }
 }

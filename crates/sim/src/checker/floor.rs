@@ -36,21 +36,14 @@ struct KeyFloor {
 
 impl<'a> Floor<'a> {
     pub(super) fn new(truth: &'a Truth) -> Self {
-        Self {
-            truth,
-            keys: HashMap::new(),
-            open: Vec::new(),
-        }
+        Self { truth, keys: HashMap::new(), open: Vec::new() }
     }
 
     pub(super) fn begin(&mut self, lane: usize, operation: &Operation) {
         if self.open.len() <= lane {
             self.open.resize(lane + 1, Bounds::default());
         }
-        self.open[lane] = self
-            .keys
-            .get(&operation.key)
-            .map_or_else(Bounds::default, |key| key.now);
+        self.open[lane] = self.keys.get(&operation.key).map_or_else(Bounds::default, |key| key.now);
     }
 
     pub(super) fn end(&mut self, lane: usize, operation: &Operation, verdict: &mut Verdict) {
@@ -63,10 +56,7 @@ impl<'a> Floor<'a> {
         match operation.kind {
             Kind::Get => key.end_get(operation, floor, &versions.shown(operation.seen, end_ns), verdict),
             Kind::Put => {
-                let written = Seen::Value {
-                    op: operation.op,
-                    counter: 0,
-                };
+                let written = Seen::Value { op: operation.op, counter: 0 };
                 key.end_put(operation, floor, &versions.shown(written, end_ns), verdict);
             }
             Kind::Delete => key.end_delete(operation, floor, &versions.shown(Seen::Absent, end_ns), verdict),
@@ -76,20 +66,12 @@ impl<'a> Floor<'a> {
 
 impl KeyFloor {
     fn new() -> Self {
-        Self {
-            now: Bounds::default(),
-            known_ns: vec![0],
-        }
+        Self { now: Bounds::default(), known_ns: vec![0] }
     }
 
     fn end_get(&mut self, operation: &Operation, floor: Bounds, shown: &Shown<'_>, verdict: &mut Verdict) {
         let mut found = |breach, shown, floor| {
-            verdict.found(Finding {
-                breach,
-                operation: *operation,
-                shown,
-                floor,
-            });
+            verdict.found(Finding { breach, operation: *operation, shown, floor });
         };
         let places = match shown {
             Shown::Garbled => return found(Breach::CrossTalk, None, floor.seen),
@@ -111,12 +93,7 @@ impl KeyFloor {
 
     fn end_put(&mut self, operation: &Operation, floor: Bounds, shown: &Shown<'_>, verdict: &mut Verdict) {
         let mut found = |breach, shown| {
-            verdict.found(Finding {
-                breach,
-                operation: *operation,
-                shown,
-                floor: floor.seen,
-            });
+            verdict.found(Finding { breach, operation: *operation, shown, floor: floor.seen });
         };
         let places = match shown {
             Shown::OneOf(places) => places,
@@ -134,11 +111,7 @@ impl KeyFloor {
     /// An acknowledged delete has shown its caller an absence. The audit table does not say which operation
     /// removed a row, and one that found none has removed nothing.
     fn end_delete(&mut self, operation: &Operation, floor: Bounds, shown: &Shown<'_>, verdict: &mut Verdict) {
-        let places = if let Shown::OneOf(places) = shown {
-            *places
-        } else {
-            &[]
-        };
+        let places = if let Shown::OneOf(places) = shown { *places } else { &[] };
         match at_least(places, floor.seen) {
             Some(version) => self.raise_acked(version, operation),
             None => verdict.found(Finding {

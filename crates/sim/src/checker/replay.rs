@@ -43,11 +43,7 @@ impl Lane<'_> {
 /// Calls `visit` for every event in order of time. At one and the same moment a begin comes before an end,
 /// so that two operations which touch are concurrent: a coarse clock then hides a breach but invents none.
 pub(super) fn replay(history: &History, mut visit: impl FnMut(Event<'_>)) -> io::Result<()> {
-    let lane = |operations| Lane {
-        operations,
-        current: None,
-        free_from_ns: 0,
-    };
+    let lane = |operations| Lane { operations, current: None, free_from_ns: 0 };
     let mut lanes: Vec<Lane<'_>> = history.workers()?.into_iter().map(lane).collect();
     let mut next: BinaryHeap<Reverse<(u64, bool, usize)>> = BinaryHeap::with_capacity(lanes.len());
     for (index, lane) in lanes.iter_mut().enumerate() {
@@ -55,10 +51,7 @@ pub(super) fn replay(history: &History, mut visit: impl FnMut(Event<'_>)) -> io:
     }
     while let Some(Reverse((_, ends, index))) = next.pop() {
         let lane = &mut lanes[index];
-        let operation = lane
-            .current
-            .as_ref()
-            .expect("only a lane with an operation is queued");
+        let operation = lane.current.as_ref().expect("only a lane with an operation is queued");
         if !ends {
             visit(Event::Begin(index, operation));
             if let Some(end_ns) = operation.end_ns {

@@ -23,10 +23,7 @@ struct Own {
 
 impl<'a> Session<'a> {
     pub(super) fn new(truth: &'a Truth) -> Self {
-        Self {
-            truth,
-            workers: HashMap::new(),
-        }
+        Self { truth, workers: HashMap::new() }
     }
 
     pub(super) fn end(&mut self, operation: &Operation, verdict: &mut Verdict) {
@@ -49,12 +46,7 @@ impl<'a> Session<'a> {
                 let shown = places.last().map(|(_, version)| *version);
                 let mut check = |breach, floor| {
                     if at_least(places, floor).is_none() {
-                        verdict.found(Finding {
-                            breach,
-                            operation: *operation,
-                            shown,
-                            floor,
-                        });
+                        verdict.found(Finding { breach, operation: *operation, shown, floor });
                     }
                 };
                 check(Breach::OwnWriteUnseen, own.written);

@@ -24,11 +24,7 @@ fn operation(worker: u32, op: u64, kind: Kind, begin_ns: u64, end_ns: u64) -> Op
         begin_ns,
         end_ns: Some(end_ns),
         outcome: Outcome::Ok,
-        seen: if kind == Kind::Put {
-            value(op)
-        } else {
-            Seen::Absent
-        },
+        seen: if kind == Kind::Put { value(op) } else { Seen::Absent },
         served: ServedFrom::L2,
     }
 }
@@ -38,10 +34,7 @@ fn put(worker: u32, op: u64, begin_ns: u64, end_ns: u64) -> Operation {
 }
 
 fn get(worker: u32, op: u64, begin_ns: u64, end_ns: u64, seen: Seen) -> Operation {
-    Operation {
-        seen,
-        ..operation(worker, op, Kind::Get, begin_ns, end_ns)
-    }
+    Operation { seen, ..operation(worker, op, Kind::Get, begin_ns, end_ns) }
 }
 
 fn delete(worker: u32, op: u64, begin_ns: u64, end_ns: u64) -> Operation {
@@ -49,54 +42,29 @@ fn delete(worker: u32, op: u64, begin_ns: u64, end_ns: u64) -> Operation {
 }
 
 fn unknown(operation: Operation) -> Operation {
-    Operation {
-        outcome: Outcome::Unknown,
-        end_ns: None,
-        ..operation
-    }
+    Operation { outcome: Outcome::Unknown, end_ns: None, ..operation }
 }
 
 /// The audit table after these values in this order.
 fn audit(stored: &[Seen]) -> Vec<AuditRow> {
-    (1..)
-        .zip(stored)
-        .map(|(seq, stored)| AuditRow {
-            seq,
-            key: KEY,
-            stored: *stored,
-        })
-        .collect()
+    (1..).zip(stored).map(|(seq, stored)| AuditRow { seq, key: KEY, stored: *stored }).collect()
 }
 
 fn verdict(operations: &[Operation], stored: &[Seen]) -> Verdict {
-    check(
-        &History::from_operations(operations.iter().copied()),
-        &audit(stored),
-    )
-    .unwrap()
+    check(&History::from_operations(operations.iter().copied()), &audit(stored)).unwrap()
 }
 
 /// The breaches found, in the order of `Breach::ALL`.
 fn breaches(operations: &[Operation], stored: &[Seen]) -> Vec<Breach> {
     let verdict = verdict(operations, stored);
-    Breach::ALL
-        .into_iter()
-        .filter(|breach| verdict.count(*breach) > 0)
-        .collect()
+    Breach::ALL.into_iter().filter(|breach| verdict.count(*breach) > 0).collect()
 }
 
 #[test]
 fn a_read_below_an_acknowledged_write_is_headline_and_linear_with_its_age() {
-    let history = [
-        put(1, 1, 0, 10),
-        put(1, 2, 20, 30),
-        get(2, 3, 1030, 1040, value(1)),
-    ];
+    let history = [put(1, 1, 0, 10), put(1, 2, 20, 30), get(2, 3, 1030, 1040, value(1))];
     let verdict = verdict(&history, &[value(1), value(2)]);
-    assert_eq!(
-        (verdict.count(Breach::Headline), verdict.count(Breach::Linear)),
-        (1, 1)
-    );
+    assert_eq!((verdict.count(Breach::Headline), verdict.count(Breach::Linear)), (1, 1));
     assert_eq!((verdict.stale_age.max_ns(), verdict.stale_age.count()), (1000, 1));
     assert_eq!(wgl::decide(&history), Decision::Violated(history[2]));
 }
@@ -127,10 +95,7 @@ fn a_value_that_was_never_committed_is_a_phantom() {
 
 #[test]
 fn a_committed_value_that_nobody_wrote_is_a_phantom() {
-    assert_eq!(
-        breaches(&[put(1, 1, 0, 10)], &[value(1), value(99)]),
-        [Breach::Phantom]
-    );
+    assert_eq!(breaches(&[put(1, 1, 0, 10)], &[value(1), value(99)]), [Breach::Phantom]);
 }
 
 #[test]
@@ -138,18 +103,12 @@ fn a_damaged_value_is_cross_talk_in_an_answer_and_in_the_table() {
     let history = [put(1, 1, 0, 10), get(2, 3, 40, 50, Seen::Garbled)];
     assert_eq!(breaches(&history, &[value(1)]), [Breach::CrossTalk]);
     assert!(matches!(wgl::decide(&history), Decision::Violated(_)));
-    assert_eq!(
-        breaches(&history[..1], &[value(1), Seen::Garbled]),
-        [Breach::CrossTalk]
-    );
+    assert_eq!(breaches(&history[..1], &[value(1), Seen::Garbled]), [Breach::CrossTalk]);
 }
 
 #[test]
 fn an_acknowledged_write_that_is_not_in_the_audit_order_is_lost() {
-    assert_eq!(
-        breaches(&[put(1, 1, 0, 10), put(1, 2, 20, 30)], &[value(1)]),
-        [Breach::Lost]
-    );
+    assert_eq!(breaches(&[put(1, 1, 0, 10), put(1, 2, 20, 30)], &[value(1)]), [Breach::Lost]);
     let deleted = [put(1, 1, 0, 10), delete(1, 2, 20, 30)];
     assert_eq!(breaches(&deleted, &[value(1)]), [Breach::Lost]);
     assert_eq!(breaches(&deleted, &[value(1), Seen::Absent]), []);
@@ -157,11 +116,7 @@ fn an_acknowledged_write_that_is_not_in_the_audit_order_is_lost() {
 
 #[test]
 fn an_unknown_write_may_be_committed_or_not_and_raises_no_floor() {
-    let history = [
-        put(1, 1, 0, 10),
-        unknown(put(2, 2, 20, 30)),
-        get(1, 3, 40, 50, value(1)),
-    ];
+    let history = [put(1, 1, 0, 10), unknown(put(2, 2, 20, 30)), get(1, 3, 40, 50, value(1))];
     assert_eq!(breaches(&history, &[value(1)]), []);
     assert_eq!(breaches(&history, &[value(1), value(2)]), []);
     assert_eq!(wgl::decide(&history), Decision::Linearizable);
@@ -169,10 +124,7 @@ fn an_unknown_write_may_be_committed_or_not_and_raises_no_floor() {
 
 #[test]
 fn a_refused_write_that_was_committed_is_found() {
-    let refused = Operation {
-        outcome: Outcome::Fail,
-        ..put(1, 1, 0, 10)
-    };
+    let refused = Operation { outcome: Outcome::Fail, ..put(1, 1, 0, 10) };
     assert_eq!(breaches(&[refused], &[value(1)]), [Breach::RefusedButWritten]);
     assert_eq!(breaches(&[refused], &[]), []);
 }
@@ -180,10 +132,7 @@ fn a_refused_write_that_was_committed_is_found() {
 #[test]
 fn a_write_committed_twice_is_found() {
     let history = [put(1, 1, 0, 10), put(2, 2, 0, 10)];
-    assert_eq!(
-        breaches(&history, &[value(1), value(2), value(1)]),
-        [Breach::Duplicated]
-    );
+    assert_eq!(breaches(&history, &[value(1), value(2), value(1)]), [Breach::Duplicated]);
 }
 
 #[test]
@@ -203,10 +152,7 @@ fn a_worker_that_misses_its_own_write_or_goes_backward_is_found() {
     let pending = unknown(put(1, 2, 20, 30));
     let reads = [get(2, 3, 40, 50, value(2)), get(2, 4, 60, 70, value(1))];
     let history = [put(1, 1, 0, 10), pending, reads[0], reads[1]];
-    assert_eq!(
-        breaches(&history, &[value(1), value(2)]),
-        [Breach::Linear, Breach::WentBackward]
-    );
+    assert_eq!(breaches(&history, &[value(1), value(2)]), [Breach::Linear, Breach::WentBackward]);
 }
 
 #[test]
@@ -222,38 +168,17 @@ fn an_absence_before_any_delete_is_stale_and_after_one_is_not() {
     assert_eq!(wgl::decide(&history), Decision::Linearizable);
     let resurrected = get(2, 3, 60, 70, value(1));
     let history = [put(1, 1, 0, 10), delete(1, 2, 20, 30), resurrected];
-    assert_eq!(
-        breaches(&history, &[value(1), Seen::Absent]),
-        [Breach::Headline, Breach::Linear]
-    );
+    assert_eq!(breaches(&history, &[value(1), Seen::Absent]), [Breach::Headline, Breach::Linear]);
     assert_eq!(wgl::decide(&history), Decision::Violated(resurrected));
 }
 
 #[test]
 fn keys_do_not_touch_each_other() {
-    let other = Operation {
-        key: 8,
-        ..put(1, 2, 20, 30)
-    };
+    let other = Operation { key: 8, ..put(1, 2, 20, 30) };
     let history = [put(1, 1, 0, 10), other, get(1, 3, 40, 50, value(1))];
-    let rows = [
-        AuditRow {
-            seq: 5,
-            key: 8,
-            stored: value(2),
-        },
-        AuditRow {
-            seq: 1,
-            key: KEY,
-            stored: value(1),
-        },
-    ];
-    assert_eq!(
-        check(&History::from_operations(history), &rows)
-            .unwrap()
-            .breaches(),
-        0
-    );
+    let rows =
+        [AuditRow { seq: 5, key: 8, stored: value(2) }, AuditRow { seq: 1, key: KEY, stored: value(1) }];
+    assert_eq!(check(&History::from_operations(history), &rows).unwrap().breaches(), 0);
 }
 
 #[test]
@@ -273,29 +198,25 @@ fn too_many_open_writes_leave_the_search_undecided() {
 /// Tries every order that respects time; with `order`, only those in which the writes come in that order.
 fn explained(rest: &[Operation], current: Option<u64>, order: Option<&[u64]>) -> bool {
     let ends = |operation: &Operation| operation.end_ns.unwrap_or(u64::MAX);
-    if rest
-        .iter()
-        .all(|operation| operation.outcome == Outcome::Unknown && order.is_none())
+    if rest.iter().all(|operation| operation.outcome == Outcome::Unknown && order.is_none())
         || rest.is_empty()
     {
         return true;
     }
     let first_end = rest.iter().map(ends).min().unwrap();
-    (0..rest.len())
-        .filter(|i| rest[*i].begin_ns <= first_end)
-        .any(|i| {
-            let mut others = rest.to_vec();
-            let next = others.remove(i);
-            let (current, order) = match (next.kind, next.seen, order) {
-                (Kind::Get, Seen::Value { op, .. }, order) if current == Some(op) => (current, order),
-                (Kind::Get, Seen::Absent, order) if current.is_none() => (current, order),
-                (Kind::Get, ..) => return false,
-                (_, _, None) => (Some(next.op), None),
-                (_, _, Some([op, later @ ..])) if *op == next.op => (Some(next.op), Some(later)),
-                (..) => return false,
-            };
-            explained(&others, current, order)
-        })
+    (0..rest.len()).filter(|i| rest[*i].begin_ns <= first_end).any(|i| {
+        let mut others = rest.to_vec();
+        let next = others.remove(i);
+        let (current, order) = match (next.kind, next.seen, order) {
+            (Kind::Get, Seen::Value { op, .. }, order) if current == Some(op) => (current, order),
+            (Kind::Get, Seen::Absent, order) if current.is_none() => (current, order),
+            (Kind::Get, ..) => return false,
+            (_, _, None) => (Some(next.op), None),
+            (_, _, Some([op, later @ ..])) if *op == next.op => (Some(next.op), Some(later)),
+            (..) => return false,
+        };
+        explained(&others, current, order)
+    })
 }
 
 /// A few puts and reads of arbitrary results by three workers, and the audit order of the puts, which
@@ -324,10 +245,7 @@ fn arbitrary(rng: &Rng) -> (Vec<Operation>, Vec<u64>) {
     }
     commits.sort_unstable();
     let order: Vec<u64> = commits.iter().map(|(_, op)| *op).collect();
-    for operation in operations
-        .iter_mut()
-        .filter(|operation| operation.kind == Kind::Get)
-    {
+    for operation in operations.iter_mut().filter(|operation| operation.kind == Kind::Get) {
         let choice = rng.below(order.len() as u64 + 1) as usize;
         operation.seen = order.get(choice).map_or(Seen::Absent, |op| value(*op));
     }
@@ -342,26 +260,13 @@ fn the_checks_agree_with_the_trial_of_all_orders_on_thousands_of_histories() {
         let (operations, order) = arbitrary(&rng);
         let stored: Vec<Seen> = order.iter().map(|op| value(*op)).collect();
         let in_audit: HashSet<u64> = order.iter().copied().collect();
-        let happened: Vec<Operation> = operations
-            .iter()
-            .filter(|o| o.kind == Kind::Get || in_audit.contains(&o.op))
-            .copied()
-            .collect();
+        let happened: Vec<Operation> =
+            operations.iter().filter(|o| o.kind == Kind::Get || in_audit.contains(&o.op)).copied().collect();
         let context = || format!("round {round}: {operations:?} in the order {order:?}");
         let any_order = explained(&operations, None, None);
         let audit_order = explained(&happened, None, Some(&order));
-        assert_eq!(
-            verdict(&operations, &stored).breaches() == 0,
-            audit_order,
-            "floor check, {}",
-            context()
-        );
-        assert_eq!(
-            wgl::decide(&operations) == Decision::Linearizable,
-            any_order,
-            "search, {}",
-            context()
-        );
+        assert_eq!(verdict(&operations, &stored).breaches() == 0, audit_order, "floor check, {}", context());
+        assert_eq!(wgl::decide(&operations) == Decision::Linearizable, any_order, "search, {}", context());
         assert!(any_order || !audit_order, "{}", context());
         match (any_order, audit_order) {
             (true, true) => right += 1,
@@ -413,10 +318,7 @@ fn perfect(rng: &Rng, len: u64) -> (Vec<Operation>, Vec<Seen>) {
         }
     }
     planned.sort_by_key(|(_, operation)| operation.begin_ns);
-    (
-        planned.into_iter().map(|(_, operation)| operation).collect(),
-        stored,
-    )
+    (planned.into_iter().map(|(_, operation)| operation).collect(), stored)
 }
 
 #[test]

@@ -71,10 +71,7 @@ impl Truth {
             versions.places.sort_unstable();
         }
         verdict.versions = audit.len() as u64;
-        let truth = Self {
-            keys,
-            unwritten: Versions::unwritten(),
-        };
+        let truth = Self { keys, unwritten: Versions::unwritten() };
         truth.note_repeated(&puts, verdict);
         Ok(truth)
     }
@@ -90,12 +87,7 @@ impl Truth {
                     && let Some(operation) = pair[0].0.and_then(|op| puts.get(&op))
                 {
                     let (breach, operation) = (Breach::Duplicated, *operation);
-                    verdict.found(Finding {
-                        breach,
-                        operation,
-                        shown: Some(pair[1].1),
-                        floor: pair[0].1,
-                    });
+                    verdict.found(Finding { breach, operation, shown: Some(pair[1].1), floor: pair[0].1 });
                 }
             }
         }
@@ -104,22 +96,14 @@ impl Truth {
 
 impl Versions {
     fn unwritten() -> Self {
-        Self {
-            not_before_ns: vec![0],
-            places: vec![(None, 0)],
-        }
+        Self { not_before_ns: vec![0], places: vec![(None, 0)] }
     }
 
     fn push(&mut self, row: &AuditRow, puts: &HashMap<u64, Operation>, verdict: &mut Verdict) {
         let version = self.not_before_ns.len() as u32;
         let newest_ns = *self.not_before_ns.last().expect("version 0 is always there");
         let mut found = |breach, operation| {
-            verdict.found(Finding {
-                breach,
-                operation,
-                shown: Some(version),
-                floor: version,
-            });
+            verdict.found(Finding { breach, operation, shown: Some(version), floor: version });
         };
         let mut begin_ns = 0;
         match row.stored {
@@ -167,9 +151,7 @@ impl Versions {
 
 /// The oldest of these versions that is not below `floor`.
 pub(super) fn at_least(places: &[(Option<u64>, u32)], floor: u32) -> Option<u32> {
-    places
-        .get(places.partition_point(|(_, version)| *version < floor))
-        .map(|(_, version)| *version)
+    places.get(places.partition_point(|(_, version)| *version < floor)).map(|(_, version)| *version)
 }
 
 /// An operation that stands for a write that no worker made.

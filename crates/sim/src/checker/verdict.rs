@@ -56,10 +56,7 @@ impl Verdict {
             Breach::RefusedButWritten => self.failed,
             _ => self.reads,
         };
-        Rate {
-            count: self.count(breach),
-            of,
-        }
+        Rate { count: self.count(breach), of }
     }
 
     pub(super) fn found(&mut self, finding: Finding) {
@@ -128,14 +125,7 @@ mod tests {
 
     #[test]
     fn zero_is_shown_with_its_upper_bound() {
-        assert_eq!(
-            Rate {
-                count: 0,
-                of: 3_000_000
-            }
-            .to_string(),
-            "0 (<1.0e-6)"
-        );
+        assert_eq!(Rate { count: 0, of: 3_000_000 }.to_string(), "0 (<1.0e-6)");
         assert_eq!(Rate { count: 2, of: 10 }.to_string(), "2");
         assert_eq!(Rate { count: 0, of: 0 }.to_string(), "0 (no trial)");
         assert_eq!(Rate { count: 0, of: 1 }.upper_bound(), Some(1.0));

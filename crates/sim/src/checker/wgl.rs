@@ -79,11 +79,7 @@ pub fn sample(history: &History, len_max: usize) -> io::Result<BTreeMap<i64, Vec
 pub fn decide(operations: &[Operation]) -> Decision {
     let mut search = Search::default();
     for (_, begins, operation) in events(operations) {
-        let decision = if begins {
-            search.begin(operation)
-        } else {
-            search.end(operation)
-        };
+        let decision = if begins { search.begin(operation) } else { search.end(operation) };
         if let Some(decision) = decision {
             return decision;
         }
@@ -106,12 +102,7 @@ fn events(operations: &[Operation]) -> Vec<(u64, bool, &Operation)> {
         };
         if !silent {
             events.push((operation.begin_ns, true, operation));
-            events.extend(
-                operation
-                    .end_ns
-                    .filter(|_| ends(operation))
-                    .map(|end| (end, false, operation)),
-            );
+            events.extend(operation.end_ns.filter(|_| ends(operation)).map(|end| (end, false, operation)));
         }
     }
     // At one moment begins come before ends, as in the floor check.
@@ -140,10 +131,7 @@ struct Search {
 
 impl Default for Search {
     fn default() -> Self {
-        Self {
-            states: HashSet::from([State { value: None, done: 0 }]),
-            open: [None; OPEN_MAX],
-        }
+        Self { states: HashSet::from([State { value: None, done: 0 }]), open: [None; OPEN_MAX] }
     }
 }
 
@@ -159,12 +147,7 @@ impl Search {
             return Some(Decision::Undecided);
         };
         let (writes, ends) = (operation.kind != Kind::Get, ends(operation));
-        *place = Some(Open {
-            op: operation.op,
-            writes,
-            value,
-            ends,
-        });
+        *place = Some(Open { op: operation.op, writes, value, ends });
         if !writes {
             self.states = self.states.iter().map(|state| self.settled(*state)).collect();
         }
@@ -174,20 +157,13 @@ impl Search {
     /// Lets the operation take effect in every state, and forgets the states in which it cannot.
     fn end(&mut self, operation: &Operation) -> Option<Decision> {
         let is_it = |open: &Option<Open>| open.is_some_and(|open| open.op == operation.op);
-        let place = self
-            .open
-            .iter()
-            .position(is_it)
-            .expect("an operation begins before it ends");
+        let place = self.open.iter().position(is_it).expect("an operation begins before it ends");
         let mut ready: HashSet<State> = HashSet::new();
         let mut met: HashSet<State> = self.states.clone();
         let mut waiting: Vec<State> = self.states.drain().collect();
         while let Some(state) = waiting.pop() {
             if state.done & (1 << place) != 0 {
-                ready.insert(State {
-                    done: state.done & !(1 << place),
-                    ..state
-                });
+                ready.insert(State { done: state.done & !(1 << place), ..state });
                 continue;
             }
             for next in self.after_one_write(state) {
@@ -207,10 +183,7 @@ impl Search {
     fn after_one_write(&self, state: State) -> Vec<State> {
         let applied = |(place, open): (usize, &Option<Open>)| {
             let open = open.filter(|open| open.writes && state.done & (1 << place) == 0)?;
-            Some(self.settled(State {
-                value: open.value,
-                done: state.done | 1 << place,
-            }))
+            Some(self.settled(State { value: open.value, done: state.done | 1 << place }))
         };
         self.open.iter().enumerate().filter_map(applied).collect()
     }
@@ -220,18 +193,12 @@ impl Search {
     fn settled(&self, state: State) -> State {
         let reads = |open: &Option<Open>| open.is_some_and(|open| !open.writes && open.value == state.value);
         let done = self.open.iter().enumerate().filter(|(_, open)| reads(open));
-        State {
-            done: done.fold(state.done, |done, (place, _)| done | 1 << place),
-            ..state
-        }
+        State { done: done.fold(state.done, |done, (place, _)| done | 1 << place), ..state }
     }
 
     /// Frees the places of writes without an end that have taken effect in every state.
     fn retire(&mut self) {
-        let common = self
-            .states
-            .iter()
-            .fold(u64::MAX, |common, state| common & state.done);
+        let common = self.states.iter().fold(u64::MAX, |common, state| common & state.done);
         let mut freed = 0;
         for (place, open) in self.open.iter_mut().enumerate() {
             if common & (1 << place) != 0 && open.is_some_and(|open| !open.ends) {
@@ -239,13 +206,6 @@ impl Search {
                 freed |= 1 << place;
             }
         }
-        self.states = self
-            .states
-            .iter()
-            .map(|state| State {
-                done: state.done & !freed,
-                ..*state
-            })
-            .collect();
+        self.states = self.states.iter().map(|state| State { done: state.done & !freed, ..*state }).collect();
     }
 }

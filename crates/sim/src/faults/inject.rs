@@ -52,12 +52,7 @@ impl Injector {
     pub fn new(targets: Targets, faults: &[Fault], seed: u64, duration: Duration) -> Self {
         let possible = |fault: &Fault| fault.lane() != Lane::Daemons || !targets.daemons.is_empty();
         let faults = faults.iter().copied().filter(possible).collect();
-        Self {
-            targets,
-            faults,
-            seed,
-            deadline: Instant::now() + duration,
-        }
+        Self { targets, faults, seed, deadline: Instant::now() + duration }
     }
 
     /// Injects until the deadline and returns how often. Every process runs again when it returns.
@@ -70,18 +65,9 @@ impl Injector {
         let hold_max = Duration::from_millis(2400).min(left / 10);
         let gap_max = Duration::from_millis(1500).min(left / 4);
         let plan = |lane: Lane, gap_max, hold_max| {
-            let faults: Vec<Fault> = self
-                .faults
-                .iter()
-                .copied()
-                .filter(|fault| fault.lane() == lane)
-                .collect();
-            Plan::new(
-                faults,
-                gap_max,
-                hold_max,
-                self.seed ^ (lane as u64 + 1).rotate_right(8),
-            )
+            let faults: Vec<Fault> =
+                self.faults.iter().copied().filter(|fault| fault.lane() == lane).collect();
+            Plan::new(faults, gap_max, hold_max, self.seed ^ (lane as u64 + 1).rotate_right(8))
         };
         let lanes = tokio::join!(
             self.follow(plan(Lane::Daemons, gap_max, hold_max)),
@@ -151,11 +137,9 @@ impl Injector {
 /// Signals and restarts wait for the operating system, which must not stop the workers.
 async fn blocking(process: &Arc<dyn Process>, act: impl FnOnce(&dyn Process) + Send + 'static) -> Result<()> {
     let process = Arc::clone(process);
-    tokio::task::spawn_blocking(move || act(process.as_ref()))
-        .await
-        .map_err(|error| {
-            Error::new(ErrorKind::Other, "break a process", "it did not come up again").with_cause(error)
-        })
+    tokio::task::spawn_blocking(move || act(process.as_ref())).await.map_err(|error| {
+        Error::new(ErrorKind::Other, "break a process", "it did not come up again").with_cause(error)
+    })
 }
 
 /// The injector's own connection to memcached.
@@ -167,11 +151,7 @@ struct Slots {
 
 impl Slots {
     fn new(address: SocketAddr) -> Self {
-        Self {
-            client: TextClient::new(address),
-            listed: Vec::new(),
-            deletes_left: 0,
-        }
+        Self { client: TextClient::new(address), listed: Vec::new(), deletes_left: 0 }
     }
 
     async fn strike(&mut self, injection: Injection) -> io::Result<bool> {
@@ -201,9 +181,7 @@ impl Slots {
         let before = self.client.stat("evictions").await?;
         let rng = Rng::from_seed(target);
         let value = |_| (format!("{JUNK}{:016x}", rng.next_u64()), rng.below(400) as usize);
-        self.client
-            .store_unread(&(0..JUNK_COUNT).map(value).collect::<Vec<_>>())
-            .await?;
+        self.client.store_unread(&(0..JUNK_COUNT).map(value).collect::<Vec<_>>()).await?;
         Ok(self.client.stat("evictions").await? > before)
     }
 }

@@ -33,12 +33,7 @@ impl Plan {
     /// A plan of these kinds; `None` when there are none. Gaps and holds are uniform up to their bounds, but
     /// one hold of ten is five times as long, so that some outlast marks and leases.
     pub fn new(faults: Vec<Fault>, gap_max: Duration, hold_max: Duration, seed: u64) -> Option<Self> {
-        (!faults.is_empty()).then(|| Self {
-            faults,
-            gap_max,
-            hold_max,
-            rng: Rng::from_seed(seed),
-        })
+        (!faults.is_empty()).then(|| Self { faults, gap_max, hold_max, rng: Rng::from_seed(seed) })
     }
 
     fn up_to(&self, max: Duration) -> Duration {
@@ -54,12 +49,7 @@ impl Iterator for Plan {
         let (gap, target) = (self.up_to(self.gap_max), self.rng.next_u64());
         let long = self.rng.below(10) == 0;
         let hold = self.up_to(if long { self.hold_max * 5 } else { self.hold_max });
-        Some(Injection {
-            gap,
-            fault,
-            target,
-            hold,
-        })
+        Some(Injection { gap, fault, target, hold })
     }
 }
 
@@ -72,10 +62,7 @@ mod tests {
 
     fn plan(seed: u64) -> Vec<Injection> {
         let second = Duration::from_secs(1);
-        Plan::new(Fault::ALL.to_vec(), second, second, seed)
-            .unwrap()
-            .take(1000)
-            .collect()
+        Plan::new(Fault::ALL.to_vec(), second, second, seed).unwrap().take(1000).collect()
     }
 
     #[test]
@@ -88,19 +75,9 @@ mod tests {
     fn every_kind_is_chosen_and_some_holds_are_long() {
         let injections = plan(1);
         for fault in Fault::ALL {
-            assert!(
-                injections
-                    .iter()
-                    .filter(|injection| injection.fault == fault)
-                    .count()
-                    > 50,
-                "{fault}"
-            );
+            assert!(injections.iter().filter(|injection| injection.fault == fault).count() > 50, "{fault}");
         }
-        let long = injections
-            .iter()
-            .filter(|injection| injection.hold > Duration::from_secs(1))
-            .count();
+        let long = injections.iter().filter(|injection| injection.hold > Duration::from_secs(1)).count();
         assert!((40..160).contains(&long), "{long}");
         assert!(Plan::new(Vec::new(), Duration::ZERO, Duration::ZERO, 1).is_none());
     }

@@ -24,9 +24,7 @@ impl Writer {
     /// # Errors
     /// When the file exists or cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: BufWriter::new(File::create_new(path)?),
-        })
+        Ok(Self { file: BufWriter::new(File::create_new(path)?) })
     }
 
     /// Appends one operation.
@@ -58,9 +56,7 @@ impl Reader {
     /// # Errors
     /// When the file cannot be opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: BufReader::new(File::open(path)?),
-        })
+        Ok(Self { file: BufReader::new(File::open(path)?) })
     }
 }
 
@@ -83,24 +79,12 @@ fn encode(operation: &Operation) -> [u8; FRAME_LEN] {
         Seen::Value { op, counter } => (1, op, counter),
         Seen::Garbled => (2, 0, 0),
     };
-    let tags = [
-        operation.kind as u8,
-        operation.outcome as u8,
-        tag,
-        operation.served as u8,
-    ];
+    let tags = [operation.kind as u8, operation.outcome as u8, tag, operation.served as u8];
     let mut frame = [0; FRAME_LEN];
     frame[..4].copy_from_slice(&operation.worker.to_le_bytes());
     frame[4..8].copy_from_slice(&tags);
     let end_ns = operation.end_ns.unwrap_or(NO_END);
-    let words = [
-        operation.op,
-        operation.key.cast_unsigned(),
-        operation.begin_ns,
-        end_ns,
-        op,
-        counter,
-    ];
+    let words = [operation.op, operation.key.cast_unsigned(), operation.begin_ns, end_ns, op, counter];
     for (place, word) in frame[8..].chunks_exact_mut(8).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }
@@ -110,9 +94,7 @@ fn encode(operation: &Operation) -> [u8; FRAME_LEN] {
 fn decode(frame: &[u8; FRAME_LEN]) -> Option<Operation> {
     let (worker, rest) = frame.split_first_chunk()?;
     let ([kind, outcome, seen, served_tag], rest) = rest.split_first_chunk()?;
-    let mut words = rest
-        .chunks_exact(8)
-        .filter_map(|word| Some(u64::from_le_bytes(word.try_into().ok()?)));
+    let mut words = rest.chunks_exact(8).filter_map(|word| Some(u64::from_le_bytes(word.try_into().ok()?)));
     let mut word = || words.next();
     let (op, key, begin_ns, end_ns) = (word()?, word()?.cast_signed(), word()?, word()?);
     Some(Operation {
@@ -125,10 +107,7 @@ fn decode(frame: &[u8; FRAME_LEN]) -> Option<Operation> {
         outcome: *[Outcome::Ok, Outcome::Fail, Outcome::Unknown].get(usize::from(*outcome))?,
         seen: match seen {
             0 => Seen::Absent,
-            1 => Seen::Value {
-                op: word()?,
-                counter: word()?,
-            },
+            1 => Seen::Value { op: word()?, counter: word()? },
             2 => Seen::Garbled,
             _ => return None,
         },
@@ -138,9 +117,7 @@ fn decode(frame: &[u8; FRAME_LEN]) -> Option<Operation> {
 
 fn served(tag: u8) -> Option<ServedFrom> {
     use ServedFrom::{Journal, L1, L2, Source, Stale, Unsaid};
-    [Unsaid, L1, L2, Source, Stale, Journal]
-        .get(usize::from(tag))
-        .copied()
+    [Unsaid, L1, L2, Source, Stale, Journal].get(usize::from(tag)).copied()
 }
 
 #[cfg(test)]
@@ -151,14 +128,7 @@ mod tests {
     fn operations() -> Vec<Operation> {
         let kinds = [Kind::Get, Kind::Put, Kind::Delete];
         let outcomes = [Outcome::Ok, Outcome::Fail, Outcome::Unknown];
-        let seens = [
-            Seen::Absent,
-            Seen::Value {
-                op: u64::MAX,
-                counter: 3,
-            },
-            Seen::Garbled,
-        ];
+        let seens = [Seen::Absent, Seen::Value { op: u64::MAX, counter: 3 }, Seen::Garbled];
         use ServedFrom::{Journal, L1, L2, Source, Stale, Unsaid};
         let served = [Unsaid, L1, L2, Source, Stale, Journal];
         (0..18_u64)
@@ -181,9 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("worker");
         let mut writer = Writer::create(&path).unwrap();
-        operations()
-            .iter()
-            .for_each(|operation| writer.append(operation).unwrap());
+        operations().iter().for_each(|operation| writer.append(operation).unwrap());
         writer.finish().unwrap();
         let read: Vec<Operation> = Reader::open(&path).unwrap().map(Result::unwrap).collect();
         assert_eq!(read, operations());

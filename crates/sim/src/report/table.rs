@@ -26,16 +26,10 @@ impl<'a> Table<'a> {
         };
         row("system", &|report| report.system.clone());
         row("reads", &|report| report.verdict.reads.to_string());
-        row("writes acknowledged", &|report| {
-            report.verdict.acknowledged.to_string()
-        });
-        row("failed / unknown", &|report| {
-            format!("{} / {}", report.verdict.failed, report.verdict.unknown)
-        });
+        row("writes acknowledged", &|report| report.verdict.acknowledged.to_string());
+        row("failed / unknown", &|report| format!("{} / {}", report.verdict.failed, report.verdict.unknown));
         for fault in Fault::ALL {
-            row(fault.as_str(), &|report| {
-                report.injections.get(&fault).copied().unwrap_or(0).to_string()
-            });
+            row(fault.as_str(), &|report| report.injections.get(&fault).copied().unwrap_or(0).to_string());
         }
         for breach in Breach::ALL {
             row(breach.as_str(), &|report| report.verdict.rate(breach).to_string());
@@ -44,13 +38,9 @@ impl<'a> Table<'a> {
         row("differing when quiet", &|report| {
             format!("{} of {}", report.differing.len(), report.probe_count)
         });
-        row("stale age p50/p99/max", &|report| {
-            times(&report.verdict.stale_age)
-        });
+        row("stale age p50/p99/max", &|report| times(&report.verdict.stale_age));
         row("read p50/p99/max", &|report| times(&report.verdict.read_latency));
-        row("write p50/p99/max", &|report| {
-            times(&report.verdict.write_latency)
-        });
+        row("write p50/p99/max", &|report| times(&report.verdict.write_latency));
         row("hits", &hit_ratio);
         row("judgement", &|report| report.judgement().to_string());
         rows
@@ -75,11 +65,7 @@ impl fmt::Display for Table<'_> {
 
 fn searched(report: &Report) -> String {
     let operations: usize = report.decisions.iter().map(|(len, _)| len).sum();
-    let undecided = report
-        .decisions
-        .iter()
-        .filter(|(_, decision)| *decision == Decision::Undecided)
-        .count();
+    let undecided = report.decisions.iter().filter(|(_, decision)| *decision == Decision::Undecided).count();
     let found = match (report.violated().is_some(), undecided) {
         (true, _) => "violated".to_owned(),
         (false, 0) => "explained".to_owned(),
@@ -102,10 +88,5 @@ fn times(histogram: &Histogram) -> String {
     }
     let ms = |ns: u64| format!("{:.2}", ns as f64 / 1e6);
     let percentiles = [50, 99].map(|percent| ms(histogram.percentile_ns(percent)));
-    format!(
-        "{}/{}/{} ms",
-        percentiles[0],
-        percentiles[1],
-        ms(histogram.max_ns())
-    )
+    format!("{}/{}/{} ms", percentiles[0], percentiles[1], ms(histogram.max_ns()))
 }

@@ -31,14 +31,8 @@ fn operations(shown: Seen) -> [Operation; 3] {
 }
 
 fn report(is_strict: bool, shown: Seen, committed: &[u64]) -> Report {
-    let audit: Vec<AuditRow> = committed
-        .iter()
-        .map(|op| AuditRow {
-            seq: *op,
-            key: 1,
-            stored: value(*op),
-        })
-        .collect();
+    let audit: Vec<AuditRow> =
+        committed.iter().map(|op| AuditRow { seq: *op, key: 1, stored: value(*op) }).collect();
     Report {
         system: "a system".to_owned(),
         is_strict,
@@ -75,15 +69,8 @@ fn a_control_that_shows_a_phantom_is_an_error_of_ours() {
 
 #[test]
 fn a_strict_system_must_converge() {
-    let differing = vec![Probe {
-        through: "slot kv:1".to_owned(),
-        key: 1,
-        seen: value(1),
-    }];
-    let report = Report {
-        differing,
-        ..report(true, value(2), &[1, 2])
-    };
+    let differing = vec![Probe { through: "slot kv:1".to_owned(), key: 1, seen: value(1) }];
+    let report = Report { differing, ..report(true, value(2), &[1, 2]) };
     assert!(fails(&report, "quiet"));
     assert_eq!(report.examples().len(), 1);
 }
@@ -91,30 +78,15 @@ fn a_strict_system_must_converge() {
 #[test]
 fn a_search_that_disagrees_with_the_check_fails_the_run() {
     let decisions = vec![(3, Decision::Violated(operations(value(2))[2]))];
-    assert!(fails(
-        &Report {
-            decisions,
-            ..report(true, value(2), &[1, 2])
-        },
-        "search"
-    ));
+    assert!(fails(&Report { decisions, ..report(true, value(2), &[1, 2]) }, "search"));
 }
 
 #[test]
 fn the_table_has_a_column_per_run_and_bounds_for_zeros() {
     let reports = [report(true, value(2), &[1, 2]), report(false, value(1), &[1, 2])];
     let table = Table::new(&reports).to_string();
-    let line = |name: &str| {
-        table
-            .lines()
-            .find(|line| line.starts_with(name))
-            .unwrap()
-            .to_owned()
-    };
-    assert_eq!(
-        line("HEADLINE").split_whitespace().collect::<Vec<_>>(),
-        ["HEADLINE", "0", "(<1.0e0)", "1"]
-    );
+    let line = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert_eq!(line("HEADLINE").split_whitespace().collect::<Vec<_>>(), ["HEADLINE", "0", "(<1.0e0)", "1"]);
     assert!(line("judgement").ends_with("convicted"));
     assert!(line("hits").ends_with("100.0 %"));
 }

@@ -21,17 +21,11 @@ pub(super) struct HttpDoor {
 impl HttpDoor {
     pub(super) fn new(name: String, address: SocketAddr) -> Result<Self> {
         // One connection per caller; and no hidden second try, which would blur what an error means.
-        let builder = reqwest::Client::builder()
-            .pool_max_idle_per_host(1)
-            .retry(reqwest::retry::never());
+        let builder = reqwest::Client::builder().pool_max_idle_per_host(1).retry(reqwest::retry::never());
         let client = builder.no_proxy().build().map_err(|error| {
             Error::new(ErrorKind::Configuration, "make an HTTP client", "reqwest").with_cause(error)
         })?;
-        Ok(Self {
-            name,
-            base: format!("http://{address}/v1/kv"),
-            client,
-        })
+        Ok(Self { name, base: format!("http://{address}/v1/kv"), client })
     }
 
     fn url(&self, key: i64) -> String {
@@ -47,30 +41,21 @@ impl Client for HttpDoor {
     fn get(&mut self, key: i64) -> BoxFuture<'_, Option<Answer>> {
         Box::pin(async move {
             let response = self.client.get(self.url(key)).send().await.ok()?;
-            let status = response
-                .headers()
-                .get("cache-status")
-                .and_then(|value| value.to_str().ok());
+            let status = response.headers().get("cache-status").and_then(|value| value.to_str().ok());
             let served = status.map_or(ServedFrom::Unsaid, served_from);
             match response.status() {
                 StatusCode::OK => {
                     let seen = row_seen_as(key, &response.bytes().await.ok()?);
                     Some(Answer { seen, served })
                 }
-                StatusCode::NOT_FOUND => Some(Answer {
-                    seen: Seen::Absent,
-                    served,
-                }),
+                StatusCode::NOT_FOUND => Some(Answer { seen: Seen::Absent, served }),
                 _ => None,
             }
         })
     }
 
     fn put<'a>(&'a mut self, key: i64, body: &'a str) -> BoxFuture<'a, Outcome> {
-        let request = self
-            .client
-            .put(self.url(key))
-            .header(CONTENT_TYPE, "application/json");
+        let request = self.client.put(self.url(key)).header(CONTENT_TYPE, "application/json");
         Box::pin(write(request.body(row(key, body)), false))
     }
 
@@ -94,11 +79,7 @@ async fn write(request: RequestBuilder, absence_is_success: bool) -> Outcome {
 /// nothing was done; otherwise nobody knows.
 async fn refusal(response: Response) -> Outcome {
     let problem = response.json::<serde_json::Value>().await.unwrap_or_default();
-    if problem["retry"] == "safe" {
-        Outcome::Fail
-    } else {
-        Outcome::Unknown
-    }
+    if problem["retry"] == "safe" { Outcome::Fail } else { Outcome::Unknown }
 }
 
 /// Reads the first member of `Cache-Status` (RFC 9211); a hit whose time is over is stale.

@@ -18,10 +18,7 @@ pub(super) struct MemcachedDoor {
 
 impl MemcachedDoor {
     pub(super) fn new(name: String, address: SocketAddr) -> Self {
-        Self {
-            name,
-            client: TextClient::new(address),
-        }
+        Self { name, client: TextClient::new(address) }
     }
 }
 
@@ -34,10 +31,7 @@ impl Client for MemcachedDoor {
         Box::pin(async move {
             let value = self.client.get(&format!("kv:{key}")).await.ok()?;
             let seen = value.map_or(Seen::Absent, |value| row_seen_as(key, &value.bytes));
-            Some(Answer {
-                seen,
-                served: ServedFrom::Unsaid,
-            })
+            Some(Answer { seen, served: ServedFrom::Unsaid })
         })
     }
 
@@ -46,11 +40,7 @@ impl Client for MemcachedDoor {
             if self.client.connect().await.is_err() {
                 return Outcome::Fail;
             }
-            outcome(
-                self.client
-                    .store("set", &format!("kv:{key}"), row(key, body).as_bytes(), 0)
-                    .await,
-            )
+            outcome(self.client.store("set", &format!("kv:{key}"), row(key, body).as_bytes(), 0).await)
         })
     }
 
@@ -86,17 +76,8 @@ mod tests {
         let answer = |line: &str| outcome(Ok(line.to_owned()));
         assert_eq!(answer("STORED"), Outcome::Ok);
         assert_eq!(answer("CLIENT_ERROR bad data chunk"), Outcome::Fail);
-        assert_eq!(
-            answer("SERVER_ERROR cannot mark a key: mark not confirmed: cache `main`"),
-            Outcome::Fail
-        );
-        assert_eq!(
-            answer("SERVER_ERROR cannot commit: timed out: source `shop`"),
-            Outcome::Unknown
-        );
-        assert_eq!(
-            outcome(Err(std::io::ErrorKind::ConnectionReset.into())),
-            Outcome::Unknown
-        );
+        assert_eq!(answer("SERVER_ERROR cannot mark a key: mark not confirmed: cache `main`"), Outcome::Fail);
+        assert_eq!(answer("SERVER_ERROR cannot commit: timed out: source `shop`"), Outcome::Unknown);
+        assert_eq!(outcome(Err(std::io::ErrorKind::ConnectionReset.into())), Outcome::Unknown);
     }
 }

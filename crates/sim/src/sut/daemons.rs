@@ -52,10 +52,7 @@ impl Daemons {
             Ok(Arc::new(Daemon::start(DaemonOptions::new(&plan.program, &args))))
         };
         let daemons = (0..plan.daemon_count).map(start).collect::<Result<_>>()?;
-        Ok(Self {
-            daemons,
-            _folder: folder,
-        })
+        Ok(Self { daemons, _folder: folder })
     }
 
     /// The end of each daemon's log.
@@ -85,19 +82,14 @@ impl System for Daemons {
     }
 
     fn processes(&self) -> Vec<Arc<dyn Process>> {
-        self.daemons
-            .iter()
-            .map(|daemon| Arc::clone(daemon) as Arc<dyn Process>)
-            .collect()
+        self.daemons.iter().map(|daemon| Arc::clone(daemon) as Arc<dyn Process>).collect()
     }
 }
 
 /// The configuration of one daemon, with ports of its own that it keeps for life.
 fn configuration(plan: &DaemonPlan) -> String {
     let (http, memcached) = (free_port(), free_port());
-    let DaemonPlan {
-        cache, database_url, ..
-    } = plan;
+    let DaemonPlan { cache, database_url, .. } = plan;
     format!(
         r#"[listen]
 http = "127.0.0.1:{http}"

@@ -34,10 +34,7 @@ impl System for NaiveDelete {
 
     fn doors(&self) -> Vec<Box<dyn Client>> {
         let door = |instance| -> Box<dyn Client> {
-            Box::new(Task {
-                name: format!("task {instance}"),
-                pair: Pair::new(self.0.clone()),
-            })
+            Box::new(Task { name: format!("task {instance}"), pair: Pair::new(self.0.clone()) })
         };
         (0..self.0.instance_count).map(door).collect()
     }

@@ -31,10 +31,7 @@ impl System for NoCache {
 
     fn doors(&self) -> Vec<Box<dyn Client>> {
         let door = |instance| -> Box<dyn Client> {
-            Box::new(Task {
-                name: format!("task {instance}"),
-                pair: Pair::new(self.0.clone()),
-            })
+            Box::new(Task { name: format!("task {instance}"), pair: Pair::new(self.0.clone()) })
         };
         (0..self.0.instance_count).map(door).collect()
     }
@@ -58,10 +55,7 @@ impl Client for Task {
         Box::pin(async move {
             let body = self.pair.load(key).await.ok()?;
             let seen = body.map_or(Seen::Absent, |body| seen_as(key, &body));
-            Some(Answer {
-                seen,
-                served: ServedFrom::Source,
-            })
+            Some(Answer { seen, served: ServedFrom::Source })
         })
     }
 

@@ -46,11 +46,7 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new(options: PairOptions) -> Self {
-        Self {
-            cache: TextClient::new(options.cache),
-            database: None,
-            options,
-        }
+        Self { cache: TextClient::new(options.cache), database: None, options }
     }
 
     /// What the cache has. An error counts as a miss, because the database can answer.
@@ -70,9 +66,7 @@ impl Pair {
 
     pub(super) async fn load(&mut self, key: i64) -> mysql_async::Result<Option<String>> {
         let mut database = self.connected().await?;
-        let body = database
-            .exec_first("SELECT body FROM kv WHERE id = ?", (key,))
-            .await?;
+        let body = database.exec_first("SELECT body FROM kv WHERE id = ?", (key,)).await?;
         self.database = Some(database);
         Ok(body)
     }
@@ -129,10 +123,7 @@ pub(super) fn read_then_fill<'a>(
 ) -> BoxFuture<'a, Option<Answer>> {
     Box::pin(async move {
         if let Some(body) = pair.cached(key).await {
-            return Some(Answer {
-                seen: seen_as(key, &body),
-                served: ServedFrom::L2,
-            });
+            return Some(Answer { seen: seen_as(key, &body), served: ServedFrom::L2 });
         }
         let body = pair.load(key).await.ok()?;
         pair.pause_sometimes().await;
@@ -143,10 +134,7 @@ pub(super) fn read_then_fill<'a>(
                 seen_as(key, &body)
             }
         };
-        Some(Answer {
-            seen,
-            served: ServedFrom::Source,
-        })
+        Some(Answer { seen, served: ServedFrom::Source })
     })
 }
 

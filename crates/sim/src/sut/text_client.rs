@@ -32,10 +32,7 @@ pub struct Value {
 impl TextClient {
     /// A client of the server at `address`; does not connect yet.
     pub fn new(address: SocketAddr) -> Self {
-        Self {
-            address,
-            stream: None,
-        }
+        Self { address, stream: None }
     }
 
     /// Connects when there is no connection. As long as this fails, nothing has been sent.
@@ -150,12 +147,8 @@ impl TextClient {
             if line == "END" {
                 break;
             }
-            let stat = line
-                .strip_prefix("STAT ")
-                .and_then(|rest| rest.strip_prefix(name));
-            found = stat
-                .and_then(|value| value.strip_prefix(' ')?.parse().ok())
-                .or(found);
+            let stat = line.strip_prefix("STAT ").and_then(|rest| rest.strip_prefix(name));
+            found = stat.and_then(|value| value.strip_prefix(' ')?.parse().ok()).or(found);
         }
         self.stream = Some(stream);
         found.ok_or_else(|| unexpected("no such number in stats"))
@@ -201,10 +194,7 @@ async fn value(stream: &mut BufStream<TcpStream>, key: &str, line: &str) -> io::
                 return Err(unexpected("a value without its end"));
             }
             bytes.truncate(len as usize);
-            Ok(Value {
-                flags: flags as u32,
-                bytes,
-            })
+            Ok(Value { flags: flags as u32, bytes })
         }
         _ => Err(unexpected(line)),
     }
