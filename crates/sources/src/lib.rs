@@ -4,3 +4,5 @@
 #[cfg(feature = "mysql")]
 pub mod mysql;
 pub mod sql;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

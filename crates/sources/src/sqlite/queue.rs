@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A bounded queue between asynchronous callers and the threads that hold connections.
+
+use std::collections::VecDeque;
+
+use parking_lot::{Condvar, Mutex};
+use throughline_core::{Error, ErrorKind, Result};
+
+/// Never makes the pusher wait: what does not fit is refused.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    state: Mutex<State<T>>,
+    arrived: Condvar,
+    len_max: usize,
+    /// How many threads take from it.
+    takers: usize,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<T>,
+    idle: usize,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(len_max: usize, takers: usize) -> Self {
+        Self {
+            state: Mutex::new(State { items: VecDeque::new(), idle: 0, closed: false }),
+            arrived: Condvar::new(),
+            len_max,
+            takers,
+        }
+    }
+
+    /// Puts `item` at the end.
+    pub(super) fn push(&self, operation: &'static str, item: T) -> Result<()> {
+        self.insert(operation, |items| items.push_back(item))
+    }
+
+    /// Puts `item` before all that wait.
+    pub(super) fn push_first(&self, operation: &'static str, item: T) -> Result<()> {
+        self.insert(operation, |items| items.push_front(item))
+    }
+
+    /// Waits for items and moves them to `batch`: a fair share of what waits, `batch_len_max` at the most.
+    /// `false` when the queue is closed and everything was taken.
+    pub(super) fn take(&self, batch: &mut Vec<T>, batch_len_max: usize) -> bool {
+        let mut state = self.state.lock();
+        while state.items.is_empty() {
+            if state.closed {
+                return false;
+            }
+            state.idle += 1;
+            self.arrived.wait(&mut state);
+            state.idle -= 1;
+        }
+        let share = state.items.len().div_ceil(self.takers).min(batch_len_max);
+        batch.extend(state.items.drain(..share));
+        true
+    }
+
+    /// Refuses new items and ends the takers once they have taken what waits.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.arrived.notify_all();
+    }
+
+    fn insert(&self, operation: &'static str, insert: impl FnOnce(&mut VecDeque<T>)) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Error::new(ErrorKind::Closed, operation, "the SQLite source is closed"));
+        }
+        if state.items.len() >= self.len_max {
+            let detail = format!("{} already wait for an SQLite connection", self.len_max);
+            return Err(Error::new(ErrorKind::Overloaded, operation, detail));
+        }
+        insert(&mut state.items);
+        // A taker that is busy looks again before it waits, so waking one costs only when one waits.
+        if state.idle > 0 {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ErrorKind, Queue};
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_the_rest_keeps_its_order() {
+        let queue = Queue::new(2, 1);
+        queue.push("test", 1).unwrap();
+        queue.push_first("test", 0).unwrap();
+        assert_eq!(queue.push("test", 2).unwrap_err().kind(), ErrorKind::Overloaded);
+        let mut batch = vec![];
+        assert!(queue.take(&mut batch, 9));
+        assert_eq!(batch, [0, 1]);
+    }
+
+    #[test]
+    fn a_taker_takes_its_share_only() {
+        let queue = Queue::new(9, 2);
+        (0..5).for_each(|item| queue.push("test", item).unwrap());
+        let mut batch = vec![];
+        assert!(queue.take(&mut batch, 9));
+        assert_eq!(batch, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_closed_queue_hands_out_what_waits_and_ends() {
+        let queue = Queue::new(9, 1);
+        queue.push("test", 0).unwrap();
+        queue.close();
+        assert_eq!(queue.push("test", 1).unwrap_err().kind(), ErrorKind::Closed);
+        let mut batch = vec![];
+        assert!(queue.take(&mut batch, 9));
+        assert!(!queue.take(&mut batch, 9));
+        assert_eq!(batch, [0]);
+    }
+}
