@@ -54,9 +54,7 @@ fn comment(rest: &str) -> Option<usize> {
 /// only the quote itself begins a literal.
 fn literal(rest: &str, after_word: bool) -> Option<usize> {
     let prefix_max = if after_word { 0 } else { 2 };
-    let prefix = rest
-        .find(|c: char| !matches!(c, 'r' | 'b' | 'c'))
-        .filter(|&length| length <= prefix_max)?;
+    let prefix = rest.find(|c: char| !matches!(c, 'r' | 'b' | 'c')).filter(|&length| length <= prefix_max)?;
     let quoted = &rest[prefix..];
     if rest[..prefix].contains('r') {
         return raw_string(quoted).map(|length| prefix + length);
@@ -72,10 +70,7 @@ fn raw_string(quoted: &str) -> Option<usize> {
     let fence = quoted.find(|c| c != '#')?;
     let body = quoted[fence..].strip_prefix('"')?;
     let end = format!("\"{}", &quoted[..fence]);
-    Some(
-        body.find(&end)
-            .map_or(quoted.len(), |at| fence + 1 + at + end.len()),
-    )
+    Some(body.find(&end).map_or(quoted.len(), |at| fence + 1 + at + end.len()))
 }
 
 /// A lifetime has no closing quote right after its first letter.
@@ -103,11 +98,7 @@ mod tests {
 
     fn blanked(text: &str) -> String {
         let code = code_only(text);
-        assert_eq!(
-            code.lines().count(),
-            text.lines().count(),
-            "lines moved in {text:?}"
-        );
+        assert_eq!(code.lines().count(), text.lines().count(), "lines moved in {text:?}");
         code.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
@@ -132,10 +123,7 @@ mod tests {
 
     #[test]
     fn names_that_end_like_a_prefix_stay() {
-        assert_eq!(
-            blanked("for bar in rr { r#use; br }"),
-            "for bar in rr { r#use; br }"
-        );
+        assert_eq!(blanked("for bar in rr { r#use; br }"), "for bar in rr { r#use; br }");
     }
 
     #[test]

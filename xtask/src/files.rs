@@ -49,11 +49,9 @@ impl Files {
         for path in list.split_terminator('\0') {
             match std::fs::read(root.join(path)) {
                 // What is not UTF-8 is a picture or a fuzz seed, and has no lines.
-                Ok(bytes) => files.extend(
-                    String::from_utf8(bytes)
-                        .ok()
-                        .map(|text| TextFile::new(path, text)),
-                ),
+                Ok(bytes) => {
+                    files.extend(String::from_utf8(bytes).ok().map(|text| TextFile::new(path, text)))
+                }
                 // Deleted in the checkout and not yet in the index.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(io::Error::other(format!("{path}: {error}"))),
@@ -84,16 +82,8 @@ impl Files {
 
 impl TextFile {
     fn new(path: &str, text: String) -> Self {
-        let code = if path.ends_with(".rs") {
-            code_only(&text)
-        } else {
-            String::new()
-        };
-        Self {
-            path: path.to_owned(),
-            text,
-            code,
-        }
+        let code = if path.ends_with(".rs") { code_only(&text) } else { String::new() };
+        Self { path: path.to_owned(), text, code }
     }
 
     pub(crate) fn is_rust(&self) -> bool {
@@ -108,18 +98,12 @@ impl TextFile {
         {
             return Some(0);
         }
-        self.code
-            .lines()
-            .position(|line| line.trim_start().starts_with("#[cfg(test)]"))
+        self.code.lines().position(|line| line.trim_start().starts_with("#[cfg(test)]"))
     }
 
     /// A finding on `line`, counted from 0.
     pub(crate) fn finding(&self, line: usize, message: impl Into<String>) -> Finding {
-        Finding {
-            path: self.path.clone(),
-            line: line + 1,
-            message: message.into(),
-        }
+        Finding { path: self.path.clone(), line: line + 1, message: message.into() }
     }
 }
 
@@ -136,25 +120,14 @@ mod tests {
     #[test]
     fn a_finding_shows_path_and_line_as_an_editor_counts() {
         let files = Files::one("src/a.rs", "");
-        let finding = files
-            .all()
-            .next()
-            .map(|file| file.finding(0, "fault").to_string());
+        let finding = files.all().next().map(|file| file.finding(0, "fault").to_string());
         assert_eq!(finding.as_deref(), Some("src/a.rs:1: fault"));
     }
 
     #[test]
     fn tests_begin_at_their_module_or_with_their_file() {
-        let begin = |path, text| {
-            Files::one(path, text)
-                .all()
-                .next()
-                .and_then(super::TextFile::tests_begin)
-        };
-        assert_eq!(
-            begin("src/a.rs", "fn f() {}\n#[cfg(test)]\nmod tests {}"),
-            Some(1)
-        );
+        let begin = |path, text| Files::one(path, text).all().next().and_then(super::TextFile::tests_begin);
+        assert_eq!(begin("src/a.rs", "fn f() {}\n#[cfg(test)]\nmod tests {}"), Some(1));
         assert_eq!(begin("src/a.rs", "// #[cfg(test)]"), None);
         assert_eq!(begin("crates/x/tests/a.rs", "fn f() {}"), Some(0));
         assert_eq!(begin("crates/x/src/a/tests.rs", "fn f() {}"), Some(0));

@@ -10,30 +10,18 @@ static FILES: LazyLock<Files> = LazyLock::new(read);
 
 fn assert_none(check: fn(&Files) -> Vec<Finding>) {
     let findings: Vec<String> = check(&FILES).iter().map(ToString::to_string).collect();
-    assert!(
-        findings.is_empty(),
-        "{} found:\n{}\n",
-        findings.len(),
-        findings.join("\n")
-    );
+    assert!(findings.is_empty(), "{} found:\n{}\n", findings.len(), findings.join("\n"));
 }
 
 fn read() -> Files {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask is a folder of the repository");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository");
     Files::read(root).expect("the repository is a readable git checkout")
 }
 
 /// Without files no check finds anything.
 #[test]
 fn the_checks_see_the_repository() {
-    for path in [
-        "Cargo.toml",
-        "crates/core/Cargo.toml",
-        "crates/core/src/lib.rs",
-        "xtask/tests/tidy.rs",
-    ] {
+    for path in ["Cargo.toml", "crates/core/Cargo.toml", "crates/core/src/lib.rs", "xtask/tests/tidy.rs"] {
         assert!(FILES.contains(path), "{path} is not among the files");
     }
 }

@@ -25,24 +25,14 @@ enum Held {
     Value(Entry),
 }
 
-const TOKEN: Token = Token {
-    connection: 0,
-    number: 1,
-};
+const TOKEN: Token = Token { connection: 0, number: 1 };
 
 impl BlindCache {
     fn look(&self, slot: &Slot) -> Lookup {
         match self.slots.lock().entry(slot.clone()).or_insert(Held::Leased) {
-            Held::Leased => Lookup::Leased(Lease {
-                slot: slot.clone(),
-                token: TOKEN,
-            }),
+            Held::Leased => Lookup::Leased(Lease { slot: slot.clone(), token: TOKEN }),
             Held::Marked => Lookup::Marked,
-            Held::Value(entry) => Lookup::Hit(Hit {
-                entry: entry.clone(),
-                age_ms: 0,
-                ttl_left_ms: 60_000,
-            }),
+            Held::Value(entry) => Lookup::Hit(Hit { entry: entry.clone(), age_ms: 0, ttl_left_ms: 60_000 }),
         }
     }
 
@@ -66,11 +56,7 @@ impl Cache for BlindCache {
 
     fn peek<'a>(&'a self, slot: &'a Slot) -> BoxFuture<'a, Result<Option<Hit>>> {
         let hit = match self.slots.lock().get(slot) {
-            Some(Held::Value(entry)) => Some(Hit {
-                entry: entry.clone(),
-                age_ms: 0,
-                ttl_left_ms: 60_000,
-            }),
+            Some(Held::Value(entry)) => Some(Hit { entry: entry.clone(), age_ms: 0, ttl_left_ms: 60_000 }),
             _ => None,
         };
         Box::pin(async move { Ok(hit) })
@@ -89,10 +75,7 @@ impl Cache for BlindCache {
         Box::pin(async move {
             let mark = |slot: &Slot| {
                 self.put(slot.clone(), Held::Marked);
-                Ok(Mark {
-                    slot: slot.clone(),
-                    token: Some(TOKEN),
-                })
+                Ok(Mark { slot: slot.clone(), token: Some(TOKEN) })
             };
             slots.iter().map(mark).collect()
         })
@@ -145,11 +128,7 @@ fn broken() -> Vec<&'static str> {
             .expect("a thread may have a runtime");
         catch_unwind(AssertUnwindSafe(|| runtime.block_on(promise(subject())))).is_err()
     };
-    PROMISES
-        .iter()
-        .filter(|(_, promise)| is_broken(*promise))
-        .map(|(name, _)| *name)
-        .collect()
+    PROMISES.iter().filter(|(_, promise)| is_broken(*promise)).map(|(name, _)| *name).collect()
 }
 
 #[test]

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What tests may rely on when `testkit` starts a server for them.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "these tests watch processes of the operating system"
-)]
+#![allow(clippy::disallowed_methods, reason = "these tests watch processes of the operating system")]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,10 +43,7 @@ fn eventually(condition: impl Fn() -> bool) -> bool {
 #[test]
 fn a_started_memcached_answers() {
     let memcached = Memcached::start(MemcachedOptions::default());
-    assert_eq!(
-        ask(memcached.address(), "set k 0 0 1\r\nv\r\n").unwrap(),
-        "STORED"
-    );
+    assert_eq!(ask(memcached.address(), "set k 0 0 1\r\nv\r\n").unwrap(), "STORED");
 }
 
 #[test]
@@ -66,10 +60,7 @@ fn a_restarted_memcached_is_another_empty_one_on_the_same_port() {
 fn a_killed_memcached_refuses_connections() {
     let memcached = Memcached::start(MemcachedOptions::default());
     memcached.kill();
-    assert_eq!(
-        ask(memcached.address(), "version\r\n").unwrap_err().kind(),
-        ErrorKind::ConnectionRefused
-    );
+    assert_eq!(ask(memcached.address(), "version\r\n").unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
 #[test]
@@ -77,16 +68,9 @@ fn a_paused_memcached_accepts_but_does_not_answer_until_resumed() {
     let memcached = Memcached::start(MemcachedOptions::default());
     memcached.pause();
     let silence = ask(memcached.address(), "version\r\n").unwrap_err();
-    assert!(
-        matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        "{silence}"
-    );
+    assert!(matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silence}");
     memcached.resume();
-    assert!(
-        ask(memcached.address(), "version\r\n")
-            .unwrap()
-            .starts_with("VERSION ")
-    );
+    assert!(ask(memcached.address(), "version\r\n").unwrap().starts_with("VERSION "));
 }
 
 #[test]
@@ -110,30 +94,20 @@ fn a_paused_memcached_is_gone_when_dropped() {
 #[test]
 fn memcached_gets_the_arguments() {
     let args = ["-C", "-I", "2m"].map(str::to_owned).to_vec();
-    let memcached = Memcached::start(MemcachedOptions {
-        memory_mb: 7,
-        args,
-        ..MemcachedOptions::default()
-    });
+    let memcached = Memcached::start(MemcachedOptions { memory_mb: 7, args, ..MemcachedOptions::default() });
     let mut stream = TcpStream::connect(memcached.address()).unwrap();
     stream.write_all(b"stats settings\r\nquit\r\n").unwrap();
     let mut settings = String::new();
     stream.read_to_string(&mut settings).unwrap();
     for setting in ["maxbytes 7340032", "cas_enabled no", "item_size_max 2097152"] {
-        assert!(
-            settings.contains(&format!("STAT {setting}\r\n")),
-            "{setting} in {settings}"
-        );
+        assert!(settings.contains(&format!("STAT {setting}\r\n")), "{setting} in {settings}");
     }
 }
 
 #[test]
 #[should_panic(expected = "memcached ended with exit status: 1 before it was ready; the end of its log:\n")]
 fn a_memcached_that_does_not_come_up_panics_with_its_log() {
-    Memcached::start(MemcachedOptions {
-        args: vec!["--no-such-option".to_owned()],
-        ..Default::default()
-    });
+    Memcached::start(MemcachedOptions { args: vec!["--no-such-option".to_owned()], ..Default::default() });
 }
 
 #[test]
@@ -164,13 +138,7 @@ fn the_url_opens_the_database_over_tcp() {
     let (user, password) = login.split_once(':').unwrap();
     assert_eq!(rest, format!("{}/second", mariadb.address()));
     let output = Command::new("mariadb")
-        .args([
-            "--no-defaults",
-            "--protocol=tcp",
-            "--host=127.0.0.1",
-            "--batch",
-            "--skip-column-names",
-        ])
+        .args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--batch", "--skip-column-names"])
         .arg(format!("--port={}", mariadb.address().port()))
         .args([&format!("--user={user}"), &format!("--password={password}")])
         .args(["--execute=select database(), @@port", "second"])
@@ -196,10 +164,7 @@ fn nobody_logs_in_without_a_password() {
 
 #[test]
 fn servers_side_by_side_share_no_folder_of_temporary_files() {
-    let servers = [
-        Mariadb::start(MariadbOptions::fast()),
-        Mariadb::start(MariadbOptions::fast()),
-    ];
+    let servers = [Mariadb::start(MariadbOptions::fast()), Mariadb::start(MariadbOptions::fast())];
     let [first, second] = servers.map(|server| server.execute("select @@tmpdir"));
     assert_ne!(first, second);
 }
@@ -208,10 +173,7 @@ fn servers_side_by_side_share_no_folder_of_temporary_files() {
 fn a_killed_mariadb_refuses_connections() {
     let mariadb = Mariadb::start(MariadbOptions::fast());
     mariadb.kill();
-    assert_eq!(
-        TcpStream::connect(mariadb.address()).unwrap_err().kind(),
-        ErrorKind::ConnectionRefused
-    );
+    assert_eq!(TcpStream::connect(mariadb.address()).unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
 #[test]
@@ -262,21 +224,14 @@ fn a_terminated_daemon_ends_in_its_own_way() {
     )));
     assert_eq!(daemon.wait_exit(Duration::ZERO), None);
     daemon.terminate();
-    assert_eq!(
-        daemon
-            .wait_exit(Duration::from_secs(10))
-            .and_then(|status| status.code()),
-        Some(7)
-    );
+    assert_eq!(daemon.wait_exit(Duration::from_secs(10)).and_then(|status| status.code()), Some(7));
     assert!(daemon.output().ends_with("bye\n"));
 }
 
 #[test]
 fn a_daemon_sees_its_environment_and_not_the_callers() {
     let mut options = stand_in(&format!("{PRINT} echo \"$THROUGHLINE_TOKEN\"; sleep 60"));
-    options
-        .env
-        .push(("THROUGHLINE_TOKEN".to_owned(), "given".to_owned()));
+    options.env.push(("THROUGHLINE_TOKEN".to_owned(), "given".to_owned()));
     let daemon = Daemon::start(options);
     assert!(eventually(|| daemon.output().contains("given\n")));
 }
@@ -291,12 +246,7 @@ fn a_daemon_that_does_not_come_up_panics_with_its_words() {
 #[test]
 fn servers_die_with_a_killed_test_process() {
     let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "servers_for_a_victim",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["--exact", "servers_for_a_victim", "--nocapture", "--test-threads=1"])
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()
@@ -306,8 +256,7 @@ fn servers_die_with_a_killed_test_process() {
         .lines()
         .map_while(Result::ok)
         .find_map(|line| {
-            line.strip_prefix("pids ")
-                .map(|pids| pids.split(' ').map(|pid| pid.parse().unwrap()).collect())
+            line.strip_prefix("pids ").map(|pids| pids.split(' ').map(|pid| pid.parse().unwrap()).collect())
         })
         .unwrap();
     assert_eq!(pids.len(), 2);
@@ -323,18 +272,9 @@ const VICTIM: &str = "THROUGHLINE_TESTKIT_VICTIM";
 /// thread that ends, as the test harness's threads do, and must survive that.
 #[test]
 fn servers_for_a_victim() {
-    let start = || {
-        (
-            Memcached::start(MemcachedOptions::default()),
-            Mariadb::start(MariadbOptions::fast()),
-        )
-    };
+    let start = || (Memcached::start(MemcachedOptions::default()), Mariadb::start(MariadbOptions::fast()));
     let (memcached, mariadb) = std::thread::spawn(start).join().unwrap();
-    assert!(
-        ask(memcached.address(), "version\r\n")
-            .unwrap()
-            .starts_with("VERSION ")
-    );
+    assert!(ask(memcached.address(), "version\r\n").unwrap().starts_with("VERSION "));
     assert_eq!(mariadb.execute("select 1"), "1\n");
     if std::env::var_os(VICTIM).is_some() {
         println!("\npids {} {}", memcached.pid(), mariadb.pid());

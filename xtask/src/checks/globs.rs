@@ -37,11 +37,7 @@ mod tests {
 
     #[test]
     fn a_glob_import_is_found() {
-        let planted = [
-            "use super::*;",
-            "    pub(crate) use a::b::*;",
-            "pub use a::{\n  b,\n  c::*,\n};",
-        ];
+        let planted = ["use super::*;", "    pub(crate) use a::b::*;", "pub use a::{\n  b,\n  c::*,\n};"];
         for text in planted {
             assert_eq!(globs(&Files::one("src/a.rs", text)).len(), 1, "{text}");
         }

@@ -28,11 +28,7 @@ fn is_ignored_example(text: &str) -> bool {
     let text = text.trim_start();
     let comment = text.strip_prefix("///").or_else(|| text.strip_prefix("//!"));
     let fence = comment.and_then(|comment| comment.trim_start().strip_prefix("```"));
-    fence.is_some_and(|attributes| {
-        attributes
-            .split(',')
-            .any(|attribute| attribute.trim() == "ignore")
-    })
+    fence.is_some_and(|attributes| attributes.split(',').any(|attribute| attribute.trim() == "ignore"))
 }
 
 #[cfg(test)]
@@ -42,11 +38,7 @@ mod tests {
 
     #[test]
     fn an_ignored_test_is_found() {
-        let planted = [
-            "#[ignore]",
-            "    #[ignore = \"slow\"]",
-            "#[cfg_attr(not(unix), ignore)]",
-        ];
+        let planted = ["#[ignore]", "    #[ignore = \"slow\"]", "#[cfg_attr(not(unix), ignore)]"];
         for text in planted {
             assert_eq!(ignores(&Files::one("src/a.rs", text)).len(), 1, "{text}");
         }
@@ -61,9 +53,6 @@ mod tests {
 
     #[test]
     fn a_comment_about_them_is_not_found() {
-        assert_eq!(
-            ignores(&Files::one("src/a.rs", "// never #[ignore]\n/// ```no_run\n")),
-            []
-        );
+        assert_eq!(ignores(&Files::one("src/a.rs", "// never #[ignore]\n/// ```no_run\n")), []);
     }
 }

@@ -15,11 +15,7 @@ struct Layer {
 }
 
 const fn layer(name: &'static str, uses: &'static [&'static str]) -> Layer {
-    Layer {
-        name,
-        uses,
-        tests_use: &[],
-    }
+    Layer { name, uses, tests_use: &[] }
 }
 
 const CORE: &str = "throughline-core";
@@ -44,31 +40,20 @@ const LAYERS: [Layer; 13] = [
     layer(CACHES, &[CORE, WIRE]),
     layer(SOURCES, &[CORE]),
     // Its strategies are tested with the cache that needs no server.
-    Layer {
-        name: ENGINE,
-        uses: &[CORE, RESILIENCE],
-        tests_use: &[CACHES],
-    },
+    Layer { name: ENGINE, uses: &[CORE, RESILIENCE], tests_use: &[CACHES] },
     layer(FACADE, &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES]),
     layer(SERVER, &[CORE, WIRE, FACADE]),
     layer(CLI, &[CORE, FACADE, SERVER]),
     layer(TESTKIT, &[CORE]),
     layer(SIM, &[CORE, WIRE, FACADE, TESTKIT]),
-    layer(
-        BENCH,
-        &[
-            CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, FACADE, SERVER, CLI, TESTKIT, SIM,
-        ],
-    ),
+    layer(BENCH, &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, FACADE, SERVER, CLI, TESTKIT, SIM]),
     layer("xtask", &[]),
 ];
 
 /// Edges between our crates that the table does not have, and crates that it does not know.
 pub fn layers(files: &Files) -> Vec<Finding> {
     let manifests = files.all().filter(|file| is_member(&file.path));
-    manifests
-        .flat_map(|file| manifest(file).unwrap_or_else(|finding| vec![finding]))
-        .collect()
+    manifests.flat_map(|file| manifest(file).unwrap_or_else(|finding| vec![finding])).collect()
 }
 
 fn is_member(path: &str) -> bool {
@@ -77,14 +62,8 @@ fn is_member(path: &str) -> bool {
 }
 
 fn manifest(file: &TextFile) -> Result<Vec<Finding>, Finding> {
-    let manifest: Table = file
-        .text
-        .parse()
-        .map_err(|error| file.finding(0, format!("no TOML: {error}")))?;
-    let package = manifest
-        .get("package")
-        .and_then(|package| package.get("name"))
-        .and_then(Value::as_str);
+    let manifest: Table = file.text.parse().map_err(|error| file.finding(0, format!("no TOML: {error}")))?;
+    let package = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
     let name = package.ok_or_else(|| file.finding(0, "a manifest without a package name"))?;
     let layer = LAYERS.iter().find(|layer| layer.name == name);
     let layer = layer.ok_or_else(|| file.finding(0, format!("{name} is not in the layer table")))?;
@@ -92,15 +71,9 @@ fn manifest(file: &TextFile) -> Result<Vec<Finding>, Finding> {
     let mut findings = Vec::new();
     // What a platform needs stands in tables of its own.
     let platforms = manifest.get("target").and_then(Value::as_table);
-    let platforms = platforms
-        .into_iter()
-        .flat_map(Table::values)
-        .filter_map(Value::as_table);
+    let platforms = platforms.into_iter().flat_map(Table::values).filter_map(Value::as_table);
     for table in platforms.chain([&manifest]) {
-        for used in ours(table, "dependencies")
-            .into_iter()
-            .chain(ours(table, "build-dependencies"))
-        {
+        for used in ours(table, "dependencies").into_iter().chain(ours(table, "build-dependencies")) {
             if !layer.uses.contains(&used.as_str()) {
                 findings.push(edge(file, name, &used));
             }
@@ -122,21 +95,12 @@ fn ours(table: &Table, section: &str) -> Vec<String> {
         let renamed = value.get("package").and_then(Value::as_str);
         renamed.unwrap_or(key).to_owned()
     });
-    names
-        .filter(|name| LAYERS.iter().any(|layer| layer.name == name))
-        .collect()
+    names.filter(|name| LAYERS.iter().any(|layer| layer.name == name)).collect()
 }
 
 fn edge(file: &TextFile, from: &str, to: &str) -> Finding {
-    let line = file
-        .text
-        .lines()
-        .position(|line| line.trim_start().starts_with(to))
-        .unwrap_or(0);
-    file.finding(
-        line,
-        format!("{from} must not use {to}: no such edge in the layer table"),
-    )
+    let line = file.text.lines().position(|line| line.trim_start().starts_with(to)).unwrap_or(0);
+    file.finding(line, format!("{from} must not use {to}: no such edge in the layer table"))
 }
 
 #[cfg(test)]
@@ -146,34 +110,22 @@ mod tests {
 
     fn found(name: &str, rest: &str) -> Vec<String> {
         let text = format!("[package]\nname = \"{name}\"\n{rest}\n");
-        layers(&Files::one("crates/x/Cargo.toml", &text))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        layers(&Files::one("crates/x/Cargo.toml", &text)).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn an_edge_upward_is_found_with_its_line() {
         assert_eq!(
-            found(
-                "throughline-engine",
-                "[dependencies]\nthroughline-caches.workspace = true"
-            ),
-            [
-                "crates/x/Cargo.toml:4: throughline-engine must not use throughline-caches: \
-              no such edge in the layer table"
-            ]
+            found("throughline-engine", "[dependencies]\nthroughline-caches.workspace = true"),
+            ["crates/x/Cargo.toml:4: throughline-engine must not use throughline-caches: \
+              no such edge in the layer table"]
         );
     }
 
     #[test]
     fn an_edge_is_found_in_every_section() {
-        let sections = [
-            "dependencies",
-            "build-dependencies",
-            "dev-dependencies",
-            "target.'cfg(unix)'.dependencies",
-        ];
+        let sections =
+            ["dependencies", "build-dependencies", "dev-dependencies", "target.'cfg(unix)'.dependencies"];
         for section in sections {
             let rest = format!("[{section}]\nthroughline-sources = {{ path = \"../sources\" }}");
             assert_eq!(found("throughline-caches", &rest).len(), 1, "{section}");
@@ -189,14 +141,8 @@ mod tests {
     #[test]
     fn testkit_in_a_product_is_found_and_in_its_tests_is_not() {
         let testkit = "throughline-testkit.workspace = true";
-        assert_eq!(
-            found("throughline-sources", &format!("[dependencies]\n{testkit}")).len(),
-            1
-        );
-        assert_eq!(
-            found("throughline-sources", &format!("[dev-dependencies]\n{testkit}")).len(),
-            0
-        );
+        assert_eq!(found("throughline-sources", &format!("[dependencies]\n{testkit}")).len(), 1);
+        assert_eq!(found("throughline-sources", &format!("[dev-dependencies]\n{testkit}")).len(), 0);
     }
 
     #[test]
@@ -212,12 +158,6 @@ mod tests {
 
     #[test]
     fn an_edge_of_the_table_is_not_found() {
-        assert_eq!(
-            found(
-                "throughline",
-                "[dependencies]\nthroughline-caches.workspace = true"
-            ),
-            [""; 0]
-        );
+        assert_eq!(found("throughline", "[dependencies]\nthroughline-caches.workspace = true"), [""; 0]);
     }
 }

@@ -15,10 +15,12 @@ pub fn length(files: &Files) -> Vec<Finding> {
             Some(line) => line,
         };
         if lines > LINES_MAX {
-            findings.push(file.finding(
-                LINES_MAX,
-                format!("{lines} lines before the tests, {LINES_MAX} is the ceiling"),
-            ));
+            findings.push(
+                file.finding(
+                    LINES_MAX,
+                    format!("{lines} lines before the tests, {LINES_MAX} is the ceiling"),
+                ),
+            );
         }
     }
     findings
@@ -32,10 +34,7 @@ mod tests {
     #[test]
     fn the_line_after_the_ceiling_is_found() {
         assert_eq!(length(&Files::one("src/a.rs", &"\n".repeat(501))).len(), 1);
-        assert_eq!(
-            length(&Files::one("crates/x/tests/a.rs", &"\n".repeat(501))).len(),
-            1
-        );
+        assert_eq!(length(&Files::one("crates/x/tests/a.rs", &"\n".repeat(501))).len(), 1);
         assert_eq!(length(&Files::one("src/a.rs", &"\n".repeat(500))), []);
     }
 

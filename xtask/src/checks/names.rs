@@ -4,9 +4,8 @@
 use crate::{Files, Finding};
 
 /// Names that say nothing; what is in such a module belongs where it is used.
-const EMPTY_NAMES: [&str; 10] = [
-    "utils", "util", "common", "helpers", "helper", "misc", "types", "manager", "managers", "prelude",
-];
+const EMPTY_NAMES: [&str; 10] =
+    ["utils", "util", "common", "helpers", "helper", "misc", "types", "manager", "managers", "prelude"];
 
 /// Files named `mod.rs`, and files or folders whose name says nothing.
 pub fn names(files: &Files) -> Vec<Finding> {
@@ -40,12 +39,7 @@ mod tests {
 
     #[test]
     fn a_name_that_says_nothing_is_found() {
-        for path in [
-            "src/utils.rs",
-            "src/key_helpers.rs",
-            "tests/common/a.rs",
-            "src/connection_manager.rs",
-        ] {
+        for path in ["src/utils.rs", "src/key_helpers.rs", "tests/common/a.rs", "src/connection_manager.rs"] {
             assert_eq!(names(&Files::one(path, "")).len(), 1, "{path}");
         }
     }

@@ -10,10 +10,7 @@ const ALLOWED: [(&str, &str); 0] = [];
 /// no time and only says at which moment something happens, so it is allowed in a file that pauses the clock.
 pub fn sleeps(files: &Files) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for file in files
-        .rust()
-        .filter(|file| ALLOWED.iter().all(|(path, _)| *path != file.path))
-    {
+    for file in files.rust().filter(|file| ALLOWED.iter().all(|(path, _)| *path != file.path)) {
         let Some(begin) = file.tests_begin() else { continue };
         let paused = file.code.contains("start_paused") || file.code.contains("time::pause()");
         for (line, code) in file.code.lines().enumerate().skip(begin) {
@@ -37,20 +34,9 @@ mod tests {
     fn a_sleep_in_a_test_is_found() {
         let call = "std::thread::sleep(PAUSE);\n";
         assert_eq!(sleeps(&Files::one("crates/x/tests/a.rs", call)).len(), 1);
+        assert_eq!(sleeps(&Files::one("crates/x/src/a/tests.rs", "use tokio::time::sleep;\n")).len(), 1);
         assert_eq!(
-            sleeps(&Files::one(
-                "crates/x/src/a/tests.rs",
-                "use tokio::time::sleep;\n"
-            ))
-            .len(),
-            1
-        );
-        assert_eq!(
-            sleeps(&Files::one(
-                "src/a.rs",
-                &format!("#[cfg(test)]\nmod tests {{ {call} }}")
-            ))
-            .len(),
+            sleeps(&Files::one("src/a.rs", &format!("#[cfg(test)]\nmod tests {{ {call} }}"))).len(),
             1
         );
     }
@@ -65,9 +51,6 @@ mod tests {
     fn a_sleep_on_a_paused_clock_and_one_outside_tests_are_not_found() {
         let text = "#[tokio::test(start_paused = true)]\ntokio::time::sleep(PAUSE).await;\n";
         assert_eq!(sleeps(&Files::one("tests/a.rs", text)), []);
-        assert_eq!(
-            sleeps(&Files::one("src/a.rs", "tokio::time::sleep(PAUSE).await;\n")),
-            []
-        );
+        assert_eq!(sleeps(&Files::one("src/a.rs", "tokio::time::sleep(PAUSE).await;\n")), []);
     }
 }

@@ -6,59 +6,19 @@ use crate::{Files, Finding};
 /// What not to say, what to say, and why. Only what has no second meaning in this repository is here: "delete"
 /// is a command of memcached and a method of HTTP, so a reader must judge it.
 const WORDS: [Word; 13] = [
-    Word(
-        "tombstone",
-        "mark",
-        "a writer's note is no grave: publish turns it into the value",
-    ),
-    Word(
-        "stampede",
-        "equal misses",
-        "say what happens, then how single-flight joins it",
-    ),
-    Word(
-        "thundering herd",
-        "equal misses",
-        "say what happens, then how single-flight joins it",
-    ),
-    Word(
-        "dogpile",
-        "equal misses",
-        "say what happens, then how single-flight joins it",
-    ),
-    Word(
-        "single flight",
-        "single-flight",
-        "one spelling can be searched for",
-    ),
-    Word(
-        "request coalescing",
-        "single-flight",
-        "coalesce means to merge queued writes of one key",
-    ),
+    Word("tombstone", "mark", "a writer's note is no grave: publish turns it into the value"),
+    Word("stampede", "equal misses", "say what happens, then how single-flight joins it"),
+    Word("thundering herd", "equal misses", "say what happens, then how single-flight joins it"),
+    Word("dogpile", "equal misses", "say what happens, then how single-flight joins it"),
+    Word("single flight", "single-flight", "one spelling can be searched for"),
+    Word("request coalescing", "single-flight", "coalesce means to merge queued writes of one key"),
     Word("write-back", "write-behind", "one name per strategy"),
     Word("writeback", "write-behind", "one name per strategy"),
     Word("circuit breaker", "breaker", "one name per thing"),
-    Word(
-        "backing store",
-        "source",
-        "the source is the system of record, not the cache's helper",
-    ),
-    Word(
-        "cache busting",
-        "invalidate",
-        "a newer truth exists, nothing is broken",
-    ),
-    Word(
-        "purge the cache",
-        "invalidate, expire or evict",
-        "these three differ in why the entry goes",
-    ),
-    Word(
-        "delete from the cache",
-        "invalidate, expire or evict",
-        "these three differ in why the entry goes",
-    ),
+    Word("backing store", "source", "the source is the system of record, not the cache's helper"),
+    Word("cache busting", "invalidate", "a newer truth exists, nothing is broken"),
+    Word("purge the cache", "invalidate, expire or evict", "these three differ in why the entry goes"),
+    Word("delete from the cache", "invalidate, expire or evict", "these three differ in why the entry goes"),
 ];
 
 /// Where the words are listed, and where an outsider's search for them must find us.
@@ -69,9 +29,7 @@ struct Word(&'static str, &'static str, &'static str);
 /// Synonyms that the vocabulary of STYLE.md replaces, in Rust files and documents.
 pub fn words(files: &Files) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let read = files
-        .all()
-        .filter(|file| file.is_rust() || file.path.ends_with(".md"));
+    let read = files.all().filter(|file| file.is_rust() || file.path.ends_with(".md"));
     for file in read.filter(|file| !EXEMPT.contains(&file.path.as_str())) {
         for (line, text) in file.text.lines().enumerate() {
             let text = text.to_lowercase();
@@ -84,8 +42,7 @@ pub fn words(files: &Files) -> Vec<Finding> {
 }
 
 fn begins_word(text: &str, word: &str) -> bool {
-    text.match_indices(word)
-        .any(|(at, _)| !text[..at].ends_with(char::is_alphanumeric))
+    text.match_indices(word).any(|(at, _)| !text[..at].ends_with(char::is_alphanumeric))
 }
 
 #[cfg(test)]

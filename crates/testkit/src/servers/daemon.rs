@@ -44,15 +44,8 @@ impl DaemonOptions {
     /// not build it for them, so build it before.
     pub fn built_program() -> PathBuf {
         let own = std::env::current_exe().unwrap_or_default();
-        let built = own
-            .ancestors()
-            .skip(1)
-            .take(2)
-            .map(|folder| folder.join("throughline"));
-        built
-            .into_iter()
-            .find(|path| path.is_file())
-            .unwrap_or_else(|| PathBuf::from("throughline"))
+        let built = own.ancestors().skip(1).take(2).map(|folder| folder.join("throughline"));
+        built.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("throughline"))
     }
 }
 
@@ -104,11 +97,7 @@ impl Daemon {
     fn try_start(options: DaemonOptions) -> Result<Self, StartError> {
         let scratch = Scratch::try_new()?;
         let running = Mutex::new(launch(&options, &scratch)?);
-        Ok(Self {
-            options,
-            running,
-            scratch,
-        })
+        Ok(Self { options, running, scratch })
     }
 
     /// Where `listener` listens.
@@ -119,9 +108,7 @@ impl Daemon {
     pub fn address(&self, listener: Listener) -> SocketAddr {
         let addresses = self.running.lock().addresses.clone();
         let found = addresses.into_iter().find(|(known, _)| *known == listener);
-        found
-            .unwrap_or_else(|| panic!("the daemon's options name no listener {listener:?}"))
-            .1
+        found.unwrap_or_else(|| panic!("the daemon's options name no listener {listener:?}")).1
     }
 
     /// The folder that it runs in.
@@ -210,34 +197,24 @@ fn launch(options: &DaemonOptions, scratch: &Scratch) -> Result<Running, StartEr
     let (output, errors) = (scratch.new_log()?, scratch.new_log()?);
     let process = Process::start(&program, command, &output, &errors)?;
     let addresses = process.wait_ready(READY_LIMIT, || printed(&text_of(&output), &options.listeners))?;
-    Ok(Running {
-        process: Arc::new(process),
-        addresses,
-        output,
-    })
+    Ok(Running { process: Arc::new(process), addresses, output })
 }
 
 /// The addresses in what the daemon printed, when all of `listeners` are there.
 fn printed(output: &str, listeners: &[Listener]) -> Option<Vec<(Listener, SocketAddr)>> {
-    listeners
-        .iter()
-        .map(|&listener| Some((listener, printed_address(output, listener)?)))
-        .collect()
+    listeners.iter().map(|&listener| Some((listener, printed_address(output, listener)?))).collect()
 }
 
 /// The address on a whole line that begins with the listener's word. A line without its end is not whole yet:
 /// its last digits may be missing.
 fn printed_address(output: &str, listener: Listener) -> Option<SocketAddr> {
     let (lines, _) = output.rsplit_once('\n')?;
-    let mut lines = lines
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix(listener.word()));
+    let mut lines = lines.lines().filter_map(|line| line.trim_start().strip_prefix(listener.word()));
     lines.find_map(|rest| {
         let at = rest.find("127.0.0.1:")?;
         let address = &rest[at..];
-        let end = address
-            .find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')
-            .unwrap_or(address.len());
+        let end =
+            address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(address.len());
         address[..end].parse().ok()
     })
 }
@@ -258,9 +235,6 @@ mod tests {
 
     #[test]
     fn half_a_line_is_no_address() {
-        assert_eq!(
-            printed_address("memcached 127.0.0.1:113", Listener::Memcached),
-            None
-        );
+        assert_eq!(printed_address("memcached 127.0.0.1:113", Listener::Memcached), None);
     }
 }

@@ -30,9 +30,7 @@ pub(crate) fn launch(command: Command) -> io::Result<Child> {
         sender
     });
     let (answer, answers) = sync_channel(1);
-    launcher
-        .send((command, answer))
-        .expect("the launcher ends only with the process");
+    launcher.send((command, answer)).expect("the launcher ends only with the process");
     answers.recv().expect("the launcher answers every request")
 }
 
@@ -63,10 +61,7 @@ pub(crate) fn find(program: &str, package: &'static str) -> Result<PathBuf, Star
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|path| path.is_file());
-    found.ok_or_else(|| StartError::Missing {
-        program: program.to_owned(),
-        package,
-    })
+    found.ok_or_else(|| StartError::Missing { program: program.to_owned(), package })
 }
 
 #[cfg(test)]
@@ -77,9 +72,6 @@ mod tests {
     fn a_missing_program_names_its_package_and_the_way_to_get_it() {
         let error = find("no-such-server", "no-such-package").unwrap_err().to_string();
         assert!(error.contains("no-such-server is not installed"), "{error}");
-        assert!(
-            error.contains("Debian package no-such-package (./test installs it)"),
-            "{error}"
-        );
+        assert!(error.contains("Debian package no-such-package (./test installs it)"), "{error}");
     }
 }

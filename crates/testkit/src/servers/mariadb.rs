@@ -41,20 +41,14 @@ pub struct MariadbOptions {
 
 impl Default for MariadbOptions {
     fn default() -> Self {
-        Self {
-            durable: true,
-            args: Vec::new(),
-        }
+        Self { durable: true, args: Vec::new() }
     }
 }
 
 impl MariadbOptions {
     /// For tests that do not speak of durability: commits do not wait for the disk.
     pub fn fast() -> Self {
-        Self {
-            durable: false,
-            ..Self::default()
-        }
+        Self { durable: false, ..Self::default() }
     }
 }
 
@@ -88,12 +82,7 @@ impl Mariadb {
                 Err(error) if error.is_lost_port() && retry_count < PORT_RETRY_COUNT_MAX => retry_count += 1,
                 Err(error) => return Err(error),
                 Ok(process) => {
-                    return Ok(Self {
-                        options,
-                        address,
-                        process: Mutex::new(Arc::new(process)),
-                        scratch,
-                    });
+                    return Ok(Self { options, address, process: Mutex::new(Arc::new(process)), scratch });
                 }
             }
         }
@@ -140,16 +129,9 @@ impl Mariadb {
 
     fn try_execute(&self, sql: &str) -> Result<String, StartError> {
         let mut command = launcher::command("mariadb", "mariadb-client-core")?;
-        command.args([
-            "--no-defaults",
-            "--batch",
-            "--skip-column-names",
-            "--default-character-set=utf8mb4",
-        ]);
+        command.args(["--no-defaults", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"]);
         command.arg(format!("--user={USER}")).env("MYSQL_PWD", PASSWORD);
-        command
-            .arg(format!("--socket={}", self.socket().display()))
-            .arg(DATABASE);
+        command.arg(format!("--socket={}", self.socket().display())).arg(DATABASE);
         run("mariadb", command, Some(sql), EXECUTE_LIMIT)
     }
 
@@ -209,24 +191,16 @@ fn launch(options: &MariadbOptions, address: SocketAddr, scratch: &Scratch) -> R
     command.arg(format!("--datadir={}", data::folder(scratch).display()));
     command.arg(format!("--socket={}", socket.display()));
     command.arg(format!("--pid-file={}", scratch.join("mariadbd.pid").display()));
-    command
-        .arg(format!("--bind-address={}", address.ip()))
-        .arg(format!("--port={}", address.port()));
+    command.arg(format!("--bind-address={}", address.ip())).arg(format!("--port={}", address.port()));
     // Small enough that several run side by side on a small machine.
     command.args(["--innodb-buffer-pool-size=16M", data::LOG_FILE_SIZE]);
     command.args(["--character-set-server=utf8mb4"]);
-    command.arg(format!(
-        "--innodb-flush-log-at-trx-commit={}",
-        if options.durable { 1 } else { 2 }
-    ));
+    command.arg(format!("--innodb-flush-log-at-trx-commit={}", if options.durable { 1 } else { 2 }));
     if rustix::process::geteuid().is_root() {
         command.arg("--user=root");
     }
     data::keep_temporary_files_in(scratch, &mut command);
-    command
-        .args(&options.args)
-        .current_dir(scratch.path())
-        .stdin(Stdio::null());
+    command.args(&options.args).current_dir(scratch.path()).stdin(Stdio::null());
     let log = scratch.new_log()?;
     let process = Process::start("mariadbd", command, &log, &log)?;
     process.wait_ready(READY_LIMIT, || greets(&socket).then_some(()))?;

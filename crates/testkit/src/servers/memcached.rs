@@ -28,11 +28,7 @@ pub struct MemcachedOptions {
 
 impl Default for MemcachedOptions {
     fn default() -> Self {
-        Self {
-            memory_mb: 64,
-            threads: 2,
-            args: Vec::new(),
-        }
+        Self { memory_mb: 64, threads: 2, args: Vec::new() }
     }
 }
 
@@ -65,12 +61,7 @@ impl Memcached {
                 Err(error) if error.is_lost_port() && retry_count < PORT_RETRY_COUNT_MAX => retry_count += 1,
                 Err(error) => return Err(error),
                 Ok(process) => {
-                    return Ok(Self {
-                        options,
-                        address,
-                        process: Mutex::new(Arc::new(process)),
-                        scratch,
-                    });
+                    return Ok(Self { options, address, process: Mutex::new(Arc::new(process)), scratch });
                 }
             }
         }
@@ -130,27 +121,12 @@ impl Memcached {
 
 fn launch(options: &MemcachedOptions, address: SocketAddr, scratch: &Scratch) -> Result<Process, StartError> {
     let mut command = launcher::command("memcached", "memcached")?;
-    command.args([
-        "-l",
-        &address.ip().to_string(),
-        "-p",
-        &address.port().to_string(),
-        "-U",
-        "0",
-    ]);
-    command.args([
-        "-m",
-        &options.memory_mb.to_string(),
-        "-t",
-        &options.threads.to_string(),
-    ]);
+    command.args(["-l", &address.ip().to_string(), "-p", &address.port().to_string(), "-U", "0"]);
+    command.args(["-m", &options.memory_mb.to_string(), "-t", &options.threads.to_string()]);
     if rustix::process::geteuid().is_root() {
         command.args(["-u", "root"]);
     }
-    command
-        .args(&options.args)
-        .current_dir(scratch.path())
-        .stdin(Stdio::null());
+    command.args(&options.args).current_dir(scratch.path()).stdin(Stdio::null());
     let log = scratch.new_log()?;
     let process = Process::start("memcached", command, &log, &log)?;
     process.wait_ready(READY_LIMIT, || (pid_of(address)? == process.pid()).then_some(()))?;

@@ -42,12 +42,7 @@ impl Process {
         // One file for both is one log.
         let mut logs = vec![output.to_owned(), errors.to_owned()];
         logs.dedup();
-        Ok(Self {
-            program: program.to_owned(),
-            pid: child.id(),
-            child: Mutex::new(child),
-            logs,
-        })
+        Ok(Self { program: program.to_owned(), pid: child.id(), child: Mutex::new(child), logs })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -68,21 +63,13 @@ impl Process {
         let start = Instant::now();
         loop {
             if let Some(status) = self.exit_status() {
-                return Err(StartError::Ended {
-                    program: self.program.clone(),
-                    status,
-                    log: self.log(),
-                });
+                return Err(StartError::Ended { program: self.program.clone(), status, log: self.log() });
             }
             if let Some(ready) = check() {
                 return Ok(ready);
             }
             if start.elapsed() > limit {
-                return Err(StartError::Late {
-                    program: self.program.clone(),
-                    limit,
-                    log: self.log(),
-                });
+                return Err(StartError::Late { program: self.program.clone(), limit, log: self.log() });
             }
             std::thread::sleep(PAUSE);
         }
@@ -175,21 +162,12 @@ pub(crate) fn run(
         Some(status) if status.success() => {
             std::fs::read_to_string(&stdout).map_err(StartError::io(format!("read what {program} printed")))
         }
-        Some(status) => Err(StartError::Ended {
-            program: program.to_owned(),
-            status,
-            log: process.log(),
-        }),
-        None => Err(StartError::Late {
-            program: program.to_owned(),
-            limit,
-            log: process.log(),
-        }),
+        Some(status) => Err(StartError::Ended { program: program.to_owned(), status, log: process.log() }),
+        None => Err(StartError::Late { program: program.to_owned(), limit, log: process.log() }),
     }
 }
 
 fn log_file(path: &Path) -> Result<Stdio, StartError> {
     let file = OpenOptions::new().create(true).append(true).open(path);
-    file.map(Stdio::from)
-        .map_err(StartError::io(format!("open {}", path.display())))
+    file.map(Stdio::from).map_err(StartError::io(format!("open {}", path.display())))
 }

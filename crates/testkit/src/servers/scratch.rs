@@ -27,10 +27,7 @@ impl Scratch {
     ///
     /// # Panics
     /// When the operating system refuses.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a default value that makes a folder would surprise"
-    )]
+    #[expect(clippy::new_without_default, reason = "a default value that makes a folder would surprise")]
     pub fn new() -> Self {
         or_panic(Self::try_new())
     }
@@ -39,10 +36,7 @@ impl Scratch {
         static SWEEP: Once = Once::new();
         let root = std::env::temp_dir();
         SWEEP.call_once(|| sweep(&root));
-        make(&root).map_err(StartError::io(format!(
-            "make a scratch folder in {}",
-            root.display()
-        )))
+        make(&root).map_err(StartError::io(format!("make a scratch folder in {}", root.display())))
     }
 
     /// Where the folder is.
@@ -59,8 +53,7 @@ impl Scratch {
     pub(crate) fn new_log(&self) -> Result<PathBuf, StartError> {
         let file = tempfile::Builder::new().prefix("log-").tempfile_in(&self.path);
         let kept = file.and_then(|file| file.keep().map_err(|error| error.error));
-        kept.map(|(_, path)| path)
-            .map_err(StartError::io("make a log file"))
+        kept.map(|(_, path)| path).map_err(StartError::io("make a log file"))
     }
 }
 
@@ -73,17 +66,12 @@ impl Drop for Scratch {
 
 fn make(root: &Path) -> io::Result<Scratch> {
     // The lock is taken under a name that no sweep looks at, and the rename makes folder and lock appear at once.
-    let unborn = tempfile::Builder::new()
-        .prefix("throughline-unborn-")
-        .tempdir_in(root)?;
+    let unborn = tempfile::Builder::new().prefix("throughline-unborn-").tempdir_in(root)?;
     let lock = File::create(unborn.path().join(LOCK))?;
     lock.lock()?;
     let unborn = unborn.keep();
-    let name = unborn
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .replace("throughline-unborn-", PREFIX);
+    let name =
+        unborn.file_name().unwrap_or_default().to_string_lossy().replace("throughline-unborn-", PREFIX);
     let path = root.join(name);
     fs::rename(&unborn, &path)?;
     Ok(Scratch { path, _lock: lock })
@@ -100,10 +88,7 @@ fn sweep(root: &Path) {
 
 fn is_abandoned(folder: &Path) -> bool {
     match File::open(folder.join(LOCK)) {
-        Ok(lock) => !matches!(
-            lock.try_lock(),
-            Err(TryLockError::WouldBlock | TryLockError::Error(_))
-        ),
+        Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock | TryLockError::Error(_))),
         Err(_) => false,
     }
 }

@@ -53,12 +53,7 @@ fn install(scratch: &Scratch) -> Result<(), StartError> {
     fs::write(&accounts, accounts_sql()).map_err(StartError::io("write the accounts"))?;
     let mut command = launcher::command("mariadb-install-db", "mariadb-server-core")?;
     // Root's login is by the unix socket, so that no account is without a password.
-    command.args([
-        "--no-defaults",
-        "--skip-test-db",
-        "--skip-name-resolve",
-        LOG_FILE_SIZE,
-    ]);
+    command.args(["--no-defaults", "--skip-test-db", "--skip-name-resolve", LOG_FILE_SIZE]);
     command.arg("--auth-root-authentication-method=socket");
     command.arg(format!("--datadir={}", folder(scratch).display()));
     command.arg(format!("--extra-file={}", accounts.display()));
