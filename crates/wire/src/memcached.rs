@@ -10,8 +10,8 @@
 //! What a server answers to malformed lines was recorded from a running memcached; the table and every
 //! deliberate difference are in `tests/memcached_answers/`.
 //!
-//! Each parser has a fuzz target: `cd crates/wire && RUSTC_BOOTSTRAP=1 cargo fuzz run request`
-//! (or `response`, or `meta_flags`).
+//! Each parser has a fuzz target (`request`, `response`, `meta_flags`); in `crates/wire/fuzz`:
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run request -- -dict=memcached.dict -max_len=700 -max_total_time=60`.
 
 mod key;
 mod limits;

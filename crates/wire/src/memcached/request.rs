@@ -189,7 +189,8 @@ pub struct MetaRequest<'a> {
 /// Reads the request at the front of `buf`.
 ///
 /// Never panics and never allocates. The answer depends only on the bytes, not on how they were cut into
-/// reads: an answer other than [`Parsed::Incomplete`] stays the same when more bytes follow.
+/// reads: an answer other than [`Parsed::Incomplete`] stays the same when more bytes follow. (One that closes
+/// because a line has no end drops all there is.)
 // Inlined so that the caller's `match` sees which variant the quick way gives, and nothing is copied.
 #[must_use]
 #[inline]

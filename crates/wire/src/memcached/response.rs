@@ -172,7 +172,6 @@ impl<'a> Head<'a> {
                 Some(code) => self.whole(MetaAnswer::read(rest).map(|flags| Response::Meta { code, flags })),
                 None => {
                     let status = Status::read(line).map(Response::Status);
-                    // `decr` pads a number that got shorter with spaces, and then only on its own reply's value.
                     self.whole(status.or_else(|| parse_u64(line).map(Response::Number)))
                 }
             },

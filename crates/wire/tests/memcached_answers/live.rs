@@ -4,12 +4,14 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::table::{Outcome, Row};
 
 const SENTINEL: &[u8] = b"MN\r\n";
 const WAIT_MAX: Duration = Duration::from_secs(10);
+/// Refused connections take some 20 µs each, so this is about ten seconds as well.
+const CONNECTS_MAX: usize = 500_000;
 
 pub(crate) struct Memcached {
     process: Child,
@@ -19,43 +21,36 @@ pub(crate) struct Memcached {
 impl Memcached {
     pub(crate) fn start() -> Self {
         // The port is free when memcached is told of it; nobody else asks for it in between but by chance.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        drop(listener);
         let process = Command::new("memcached")
-            .args([
-                "-l",
-                "127.0.0.1",
-                "-U",
-                "0",
-                "-u",
-                "nobody",
-                "-m",
-                "64",
-                "-t",
-                "1",
-                "-p",
-                &port.to_string(),
-            ])
+            .args(["-l", "127.0.0.1", "-U", "0", "-u", "nobody", "-m", "64", "-t", "1"])
+            .args(["-p", &address.port().to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the test needs memcached (Debian package memcached)");
-        let memcached = Memcached { process, address: (Ipv4Addr::LOCALHOST, port).into() };
-        let started = Instant::now();
-        while TcpStream::connect(memcached.address).is_err() {
-            assert!(started.elapsed() < WAIT_MAX, "memcached does not listen");
+        let mut memcached = Memcached { process, address };
+        for _ in 0..CONNECTS_MAX {
+            if TcpStream::connect(address).is_ok() {
+                return memcached;
+            }
+            let ended = memcached.process.try_wait().expect("it is our child");
+            assert!(ended.is_none(), "memcached ended by itself: {ended:?}");
             std::thread::yield_now();
         }
-        memcached
+        panic!("memcached does not listen on {address}");
     }
 
     /// Sends a row on a connection of its own and returns all that comes back.
     pub(crate) fn ask(&self, row: &Row) -> Outcome {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(WAIT_MAX)).unwrap();
-        stream.write_all(&row.sent).unwrap();
+        let mut stream = TcpStream::connect(self.address).expect("memcached listens");
+        stream.set_read_timeout(Some(WAIT_MAX)).expect("the wait is not zero");
+        stream.write_all(&row.sent).expect("memcached reads");
         // A sentinel behind a line without an end would complete that line.
         if !row.theirs.closed {
-            stream.write_all(b"mn\r\n").unwrap();
+            stream.write_all(b"mn\r\n").expect("memcached reads");
         }
         let mut answer = Vec::new();
         let mut buf = [0; 4096];
