@@ -27,11 +27,7 @@ impl Table {
     /// compare the names of columns.
     pub fn place(&self, name: &str) -> Option<usize> {
         let exact = self.columns.iter().position(|column| column.name == name);
-        exact.or_else(|| {
-            self.columns
-                .iter()
-                .position(|column| column.name.eq_ignore_ascii_case(name))
-        })
+        exact.or_else(|| self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
     }
 
     /// The primary key's columns, in the key's order.
@@ -139,12 +135,8 @@ impl Kind {
     pub fn is_exact(&self) -> bool {
         match self {
             Self::Text { exact } => *exact,
-            Self::Integer { .. }
-            | Self::Bytes { .. }
-            | Self::Bool
-            | Self::Year
-            | Self::Uuid
-            | Self::Bit { .. } => true,
+            Self::Integer { .. } | Self::Bytes { .. } | Self::Bool | Self::Uuid | Self::Bit { .. } => true,
+            // MySQL takes 24 for the year 2024, among others.
             _ => false,
         }
     }

@@ -48,6 +48,16 @@ impl Dialect {
         }
     }
 
+    /// What stands for the value of a key's column of `kind`. MySQL compares a decimal with a text as floating
+    /// point, so that one long number would mean several rows; the cast keeps 35 digits before the point and 30
+    /// behind it.
+    pub(super) fn key_mark(self, kind: &super::Kind) -> &'static str {
+        match (self, kind) {
+            (Self::Mysql | Self::Mariadb, super::Kind::Decimal) => "CAST(? AS DECIMAL(65,30))",
+            _ => "?",
+        }
+    }
+
     /// The words after a SELECT that lock the rows for a writer.
     pub(super) fn lock_words(self, lock: super::Lock) -> &'static str {
         match (self, lock) {

@@ -181,10 +181,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    const INTEGER: Kind = Kind::Integer {
-        bits: 64,
-        unsigned: false,
-    };
+    const INTEGER: Kind = Kind::Integer { bits: 64, unsigned: false };
     const TEXT: Kind = Kind::Text { exact: true };
 
     #[test]
@@ -194,15 +191,9 @@ mod tests {
         let digits = "-12345678901234567890.123456789012345678901234567890";
         assert_eq!(json(Cell::Decimal(digits), &Kind::Decimal), digits);
         assert_eq!(json(Cell::Float(0.1), &Kind::Float { bits: 64 }), "0.1");
-        assert_eq!(
-            json(Cell::Float(f64::from(0.1_f32)), &Kind::Float { bits: 32 }),
-            "0.1"
-        );
+        assert_eq!(json(Cell::Float(f64::from(0.1_f32)), &Kind::Float { bits: 32 }), "0.1");
         assert_eq!(json(Cell::Float(-0.0), &Kind::Any), "-0.0");
-        assert_eq!(
-            json(Cell::Float(f64::INFINITY), &Kind::Float { bits: 64 }),
-            "\"Infinity\""
-        );
+        assert_eq!(json(Cell::Float(f64::INFINITY), &Kind::Float { bits: 64 }), "\"Infinity\"");
     }
 
     #[test]
@@ -211,10 +202,7 @@ mod tests {
         assert_eq!(json(Cell::Bytes(&[0, 1]), &TEXT), r#"{"$bytes":"AAE="}"#);
         assert_eq!(json(Cell::NotUtf8(&[0xff]), &TEXT), r#"{"$text_bytes":"/w=="}"#);
         assert_eq!(json(Cell::Int(2), &Kind::Bool), r#"{"$integer":2}"#);
-        assert_eq!(
-            json(Cell::Float(f64::INFINITY), &Kind::Any),
-            r#"{"$real":"Infinity"}"#
-        );
+        assert_eq!(json(Cell::Float(f64::INFINITY), &Kind::Any), r#"{"$real":"Infinity"}"#);
     }
 
     #[test]
@@ -227,10 +215,7 @@ mod tests {
     fn a_document_that_could_be_mistaken_is_tagged() {
         assert_eq!(json(Cell::Text("null"), &Kind::Json), r#"{"$text":"null"}"#);
         assert_eq!(json(Cell::Text("{"), &Kind::Json), r#"{"$text":"{"}"#);
-        assert_eq!(
-            json(Cell::Text(r#"{"$text":1}"#), &Kind::Json),
-            r#"{"$text":"{\"$text\":1}"}"#
-        );
+        assert_eq!(json(Cell::Text(r#"{"$text":1}"#), &Kind::Json), r#"{"$text":"{\"$text\":1}"}"#);
         assert_eq!(json(Cell::Text(""), &Kind::Json), r#"{"$text":""}"#);
     }
 }

@@ -78,12 +78,7 @@ impl KeyMap {
         let part = |(place, column): (usize, &Column)| {
             write_part(cell(place), &column.kind).ok_or_else(|| self.wrong_part(column))
         };
-        let parts = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(part)
-            .collect::<Result<Vec<_>>>()?;
+        let parts = self.columns.iter().enumerate().map(part).collect::<Result<Vec<_>>>()?;
         Key::from_parts(parts.iter().map(AsRef::as_ref))
     }
 
@@ -134,14 +129,8 @@ fn read_text_part(text: &str, kind: &Kind, loose: bool) -> Option<Value> {
             "1" | "true" => Some(Value::Int(1)),
             _ => None,
         },
-        Kind::Uuid => uuid::Uuid::try_parse(text)
-            .ok()
-            .map(|id| Value::Text(id.hyphenated().to_string())),
-        Kind::Float { .. } => text
-            .parse()
-            .ok()
-            .filter(|number: &f64| !number.is_nan())
-            .map(Value::Float),
+        Kind::Uuid => uuid::Uuid::try_parse(text).ok().map(|id| Value::Text(id.hyphenated().to_string())),
+        Kind::Float { .. } => text.parse().ok().filter(|number: &f64| !number.is_nan()).map(Value::Float),
         Kind::Decimal if !loose => is_decimal(text).then(|| Value::Decimal(text.into())),
         // SQLite compares text with a numeric column as the number that it spells.
         _ => Some(Value::Text(text.into())),
@@ -196,9 +185,9 @@ fn write_part<'c>(cell: Cell<'c>, kind: &Kind) -> Option<Cow<'c, [u8]>> {
         }
         (Kind::Bytes { .. }, Cell::Bytes(bytes)) => Some(Cow::Borrowed(bytes)),
         (Kind::Text { .. }, Cell::NotUtf8(bytes)) => Some(Cow::Borrowed(bytes)),
-        (Kind::Uuid, Cell::Text(text)) => uuid::Uuid::try_parse(text)
-            .ok()
-            .and_then(|id| owned(id.hyphenated().to_string())),
+        (Kind::Uuid, Cell::Text(text)) => {
+            uuid::Uuid::try_parse(text).ok().and_then(|id| owned(id.hyphenated().to_string()))
+        }
         (Kind::Decimal, Cell::Decimal(digits)) => Some(Cow::Borrowed(digits.as_bytes())),
         (Kind::Float { bits: 32 }, Cell::Float(number)) => owned(format!("{:?}", number as f32)),
         (Kind::Float { .. } | Kind::Any | Kind::Decimal, Cell::Float(number)) => owned(format!("{number:?}")),
@@ -217,10 +206,7 @@ mod tests {
     use throughline_core::ErrorKind;
 
     fn map(kinds: &[Kind]) -> KeyMap {
-        let columns: Vec<_> = kinds
-            .iter()
-            .map(|kind| Column::new("part", kind.clone()))
-            .collect();
+        let columns: Vec<_> = kinds.iter().map(|kind| Column::new("part", kind.clone())).collect();
         KeyMap::new(&Table {
             schema: None,
             name: "thing".into(),
@@ -237,39 +223,20 @@ mod tests {
         Key::parse(text).unwrap()
     }
 
-    const INTEGER: Kind = Kind::Integer {
-        bits: 64,
-        unsigned: false,
-    };
+    const INTEGER: Kind = Kind::Integer { bits: 64, unsigned: false };
 
     #[test]
     fn a_number_written_otherwise_means_the_canonical_one() {
         let map = map(&[INTEGER]);
-        assert_eq!(
-            map.read(&key("42")).unwrap(),
-            (vec![Value::Int(42)], Canonical::Same)
-        );
-        assert_eq!(
-            map.read(&key("042")).unwrap(),
-            (vec![Value::Int(42)], Canonical::Other(key("42")))
-        );
+        assert_eq!(map.read(&key("42")).unwrap(), (vec![Value::Int(42)], Canonical::Same));
+        assert_eq!(map.read(&key("042")).unwrap(), (vec![Value::Int(42)], Canonical::Other(key("42"))));
         assert_eq!(map.read(&key("-0")).unwrap().1, Canonical::Other(key("0")));
     }
 
     #[test]
     fn what_no_row_can_have_is_an_invalid_key() {
         let map = map(&[INTEGER]);
-        for text in [
-            "",
-            "x",
-            "4%202",
-            "+1",
-            "1.0",
-            "1:2",
-            "9223372036854775808",
-            "%FF",
-            "1'%20OR%20'1'='1",
-        ] {
+        for text in ["", "x", "4%202", "+1", "1.0", "1:2", "9223372036854775808", "%FF", "1'%20OR%20'1'='1"] {
             let error = map.read(&key(text)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidKey, "{text}");
         }
@@ -280,14 +247,8 @@ mod tests {
         let map = map(&[Kind::Uuid]);
         let canonical = key("0192f0c1-2345-7abc-8def-0123456789ab");
         assert_eq!(map.read(&canonical).unwrap().1, Canonical::Same);
-        for text in [
-            "0192F0C1-2345-7ABC-8DEF-0123456789AB",
-            "0192f0c123457abc8def0123456789ab",
-        ] {
-            assert_eq!(
-                map.read(&key(text)).unwrap().1,
-                Canonical::Other(canonical.clone())
-            );
+        for text in ["0192F0C1-2345-7ABC-8DEF-0123456789AB", "0192f0c123457abc8def0123456789ab"] {
+            assert_eq!(map.read(&key(text)).unwrap().1, Canonical::Other(canonical.clone()));
         }
     }
 

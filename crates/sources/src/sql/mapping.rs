@@ -27,12 +27,7 @@ pub struct TableMapping {
 impl TableMapping {
     /// All columns of `table` as JSON.
     pub fn json(table: impl Into<String>) -> Self {
-        Self {
-            table: table.into(),
-            columns: None,
-            format: Format::Json,
-            version_column: None,
-        }
+        Self { table: table.into(), columns: None, format: Format::Json, version_column: None }
     }
 }
 
@@ -89,13 +84,10 @@ impl Mapping {
         let (mut selected, flags) = shown(&table, settings)?;
         let count = selected.len();
         let mut at = |place: usize| {
-            selected
-                .iter()
-                .position(|selected| *selected == place)
-                .unwrap_or_else(|| {
-                    selected.push(place);
-                    selected.len() - 1
-                })
+            selected.iter().position(|selected| *selected == place).unwrap_or_else(|| {
+                selected.push(place);
+                selected.len() - 1
+            })
         };
         let key_at = table.primary_key.iter().map(|place| at(*place)).collect();
         let version_at = version.map(&mut at);
@@ -109,14 +101,7 @@ impl Mapping {
             },
             Format::Raw { .. } => Shape::Raw { flags_at },
         };
-        Ok(Self {
-            key: KeyMap::new(&table),
-            table,
-            selected,
-            shape,
-            key_at,
-            version_at,
-        })
+        Ok(Self { key: KeyMap::new(&table), table, selected, shape, key_at, version_at })
     }
 
     /// The table.
@@ -153,11 +138,7 @@ impl Mapping {
             Shape::Raw { flags_at: Some(at) } => u32::try_from(cell(at).as_counter()).unwrap_or(0),
             _ => 0,
         };
-        Record {
-            value: value.into(),
-            version,
-            flags,
-        }
+        Record { value: value.into(), version, flags }
     }
 
     /// The canonical key of a row; `cell` as in [`Mapping::record`].
@@ -224,22 +205,14 @@ fn shown(table: &Table, settings: &TableMapping) -> Result<(Vec<usize>, Option<u
     match (&settings.format, &settings.columns) {
         (Format::Json, None) => Ok(((0..table.columns.len()).collect(), None)),
         (Format::Json, Some(names)) => {
-            let mut places = names
-                .iter()
-                .map(|name| column(table, name, "columns"))
-                .collect::<Result<Vec<_>>>()?;
+            let mut places =
+                names.iter().map(|name| column(table, name, "columns")).collect::<Result<Vec<_>>>()?;
             places.sort_unstable();
             places.dedup();
             Ok((places, None))
         }
         (Format::Raw { .. }, Some(_)) => Err(wrong(table, "`columns` goes with `format = \"json\"` only")),
-        (
-            Format::Raw {
-                value_column,
-                flags_column,
-            },
-            None,
-        ) => {
+        (Format::Raw { value_column, flags_column }, None) => {
             let place = column(table, value_column, "value_column")?;
             let kind = &table.columns[place].kind;
             if !matches!(kind, Kind::Text { .. } | Kind::Bytes { .. } | Kind::Any)
@@ -262,18 +235,13 @@ fn integer_column(table: &Table, name: &str, setting: &str) -> Result<usize> {
     let place = column(table, name, setting)?;
     let fits = matches!(table.columns[place].kind, Kind::Integer { .. });
     if !fits || table.primary_key.contains(&place) {
-        return Err(wrong(
-            table,
-            &format!("`{setting}`: `{name}` must hold whole numbers and be no key"),
-        ));
+        return Err(wrong(table, &format!("`{setting}`: `{name}` must hold whole numbers and be no key")));
     }
     Ok(place)
 }
 
 fn column(table: &Table, name: &str, setting: &str) -> Result<usize> {
-    table
-        .place(name)
-        .ok_or_else(|| wrong(table, &format!("`{setting}`: there is no column `{name}`")))
+    table.place(name).ok_or_else(|| wrong(table, &format!("`{setting}`: there is no column `{name}`")))
 }
 
 fn wrong(table: &Table, detail: &str) -> Error {

@@ -43,10 +43,7 @@ pub(super) fn takes(column: &Column) -> String {
         Kind::Integer { bits, unsigned: true } => {
             format!("an integer from 0 to {}", u64::MAX >> (64 - u32::from(*bits)))
         }
-        Kind::Integer {
-            bits,
-            unsigned: false,
-        } => {
+        Kind::Integer { bits, unsigned: false } => {
             let max = i64::MAX >> (64 - u32::from(*bits));
             format!("an integer from {} to {max}", -max - 1)
         }
@@ -104,9 +101,7 @@ fn read_number(json: &str) -> Option<Value> {
 }
 
 fn finite(json: &str) -> Option<f64> {
-    json.parse()
-        .ok()
-        .filter(|number: &f64| is_number(json) && number.is_finite())
+    json.parse().ok().filter(|number: &f64| is_number(json) && number.is_finite())
 }
 
 /// Rust's parser of numbers takes more than JSON's (`inf`, `+1`); the text is valid JSON, so its first byte tells.
@@ -181,37 +176,16 @@ mod tests {
     use super::{Column, Kind, Value, read_cell};
 
     fn read(json: &str, kind: Kind, loose: bool) -> Option<Value> {
-        let column = Column {
-            loose,
-            ..Column::new("c", kind)
-        };
+        let column = Column { loose, ..Column::new("c", kind) };
         read_cell(json, &column)
     }
 
     #[test]
     fn integers_beyond_their_bits_are_refused() {
-        let tiny = |json| {
-            read(
-                json,
-                Kind::Integer {
-                    bits: 8,
-                    unsigned: false,
-                },
-                false,
-            )
-        };
+        let tiny = |json| read(json, Kind::Integer { bits: 8, unsigned: false }, false);
         assert_eq!(tiny("-128"), Some(Value::Int(-128)));
         assert_eq!(tiny("128"), None);
-        let big = |json| {
-            read(
-                json,
-                Kind::Integer {
-                    bits: 64,
-                    unsigned: true,
-                },
-                false,
-            )
-        };
+        let big = |json| read(json, Kind::Integer { bits: 64, unsigned: true }, false);
         assert_eq!(big("18446744073709551615"), Some(Value::UInt(u64::MAX)));
         assert_eq!(big("18446744073709551616"), None);
         assert_eq!(big("-1"), None);
@@ -220,10 +194,7 @@ mod tests {
 
     #[test]
     fn a_json_text_of_the_wrong_type_is_refused() {
-        let integer = Kind::Integer {
-            bits: 64,
-            unsigned: false,
-        };
+        let integer = Kind::Integer { bits: 64, unsigned: false };
         for json in ["\"1\"", "true", "[]", "{}", "{\"$text\":\"1\"}"] {
             assert_eq!(read(json, integer.clone(), false), None, "{json}");
         }
@@ -235,25 +206,10 @@ mod tests {
 
     #[test]
     fn tags_are_read_where_the_column_may_hold_any_class() {
-        let integer = Kind::Integer {
-            bits: 64,
-            unsigned: false,
-        };
-        assert_eq!(
-            read("{\"$text\":\"x\"}", integer.clone(), true),
-            Some(Value::Text("x".into()))
-        );
-        assert_eq!(
-            read("{\"$bytes\":\"AAE=\"}", integer.clone(), true),
-            Some(Value::Bytes(vec![0, 1]))
-        );
-        assert_eq!(
-            read("{\"$text_bytes\":\"/w==\"}", integer, true),
-            Some(Value::NotUtf8(vec![0xff]))
-        );
-        assert_eq!(
-            read("{\"$text\":\"null\"}", Kind::Json, false),
-            Some(Value::Text("null".into()))
-        );
+        let integer = Kind::Integer { bits: 64, unsigned: false };
+        assert_eq!(read("{\"$text\":\"x\"}", integer.clone(), true), Some(Value::Text("x".into())));
+        assert_eq!(read("{\"$bytes\":\"AAE=\"}", integer.clone(), true), Some(Value::Bytes(vec![0, 1])));
+        assert_eq!(read("{\"$text_bytes\":\"/w==\"}", integer, true), Some(Value::NotUtf8(vec![0xff])));
+        assert_eq!(read("{\"$text\":\"null\"}", Kind::Json, false), Some(Value::Text("null".into())));
     }
 }

@@ -81,9 +81,9 @@ impl Mapping {
             }
             *part = match &column.kind {
                 Kind::Text { .. } | Kind::Uuid if alone => Some(Value::Text(fresh.hyphenated().to_string())),
-                Kind::Bytes {
-                    fixed: None | Some(16),
-                } if alone => Some(Value::Bytes(fresh.into_bytes().to_vec())),
+                Kind::Bytes { fixed: None | Some(16) } if alone => {
+                    Some(Value::Bytes(fresh.into_bytes().to_vec()))
+                }
                 _ => return Err(self.invalid(&format!("column `{}` is missing: it is the key", column.name))),
             };
         }
@@ -123,9 +123,7 @@ impl Mapping {
         if let Some(at) = self.version_at
             && !self.column_at(at).generated
         {
-            assignments
-                .columns
-                .push((self.selected[at], Assignment::NextVersion));
+            assignments.columns.push((self.selected[at], Assignment::NextVersion));
         }
         Ok(assignments)
     }
@@ -143,10 +141,7 @@ impl Mapping {
         if let Some(at) = flags_at {
             columns.push((self.selected[at], Assignment::Value(Value::Int(flags.into()))));
         }
-        Ok(Assignments {
-            columns,
-            ..Assignments::default()
-        })
+        Ok(Assignments { columns, ..Assignments::default() })
     }
 
     fn assign_json(&self, value: &Bytes, shown: usize) -> Result<Assignments> {
@@ -170,15 +165,9 @@ impl Mapping {
     }
 
     fn distribute(&self, mut given: Vec<Option<Value>>, shown: usize) -> Result<Assignments> {
-        let key = self
-            .key_at
-            .iter()
-            .map(|at| given[*at].take().filter(|value| *value != Value::Null))
-            .collect();
-        let mut assignments = Assignments {
-            key,
-            ..Assignments::default()
-        };
+        let key =
+            self.key_at.iter().map(|at| given[*at].take().filter(|value| *value != Value::Null)).collect();
+        let mut assignments = Assignments { key, ..Assignments::default() };
         for (at, value) in given.into_iter().enumerate().take(shown) {
             let column = self.column_at(at);
             if self.key_at.contains(&at) || self.version_at == Some(at) {
@@ -194,10 +183,8 @@ impl Mapping {
                 None if column.generated || column.auto_increment => continue,
                 None if column.may_be_omitted() => Assignment::Default,
                 None => {
-                    let detail = format!(
-                        "column `{}` is missing: it takes no null and has no default",
-                        column.name
-                    );
+                    let detail =
+                        format!("column `{}` is missing: it takes no null and has no default", column.name);
                     return Err(self.invalid(&detail));
                 }
             };
@@ -211,15 +198,9 @@ impl Mapping {
         // The parser's own text could repeat a value, so only the place is passed on.
         let broken = |error: serde_json::Error| {
             let (line, column) = (error.line(), error.column());
-            self.invalid(&format!(
-                "it is not one JSON object (line {line}, column {column})"
-            ))
+            self.invalid(&format!("it is not one JSON object (line {line}, column {column})"))
         };
-        let members = parser
-            .deserialize_map(Members {
-                max: self.selected.len() + 1,
-            })
-            .map_err(broken)?;
+        let members = parser.deserialize_map(Members { max: self.selected.len() + 1 }).map_err(broken)?;
         parser.end().map_err(broken)?;
         Ok(members)
     }
@@ -231,15 +212,8 @@ impl Mapping {
             let mut names: Vec<&str> = (0..shown).map(|at| self.column_at(at).name.as_str()).collect();
             names.sort_by_key(|known| distance(name, known));
             names.truncate(3);
-            let short: String = name
-                .chars()
-                .filter(|char| !char.is_control())
-                .take(NAME_LEN_MAX)
-                .collect();
-            self.invalid(&format!(
-                "there is no column `{short}`; the closest: `{}`",
-                names.join("`, `")
-            ))
+            let short: String = name.chars().filter(|char| !char.is_control()).take(NAME_LEN_MAX).collect();
+            self.invalid(&format!("there is no column `{short}`; the closest: `{}`", names.join("`, `")))
         })
     }
 
@@ -248,11 +222,7 @@ impl Mapping {
     }
 
     fn invalid(&self, detail: &str) -> Error {
-        Error::new(
-            ErrorKind::InvalidValue,
-            READ,
-            format!("table `{}`: {detail}", self.table.name),
-        )
+        Error::new(ErrorKind::InvalidValue, READ, format!("table `{}`: {detail}", self.table.name))
     }
 }
 

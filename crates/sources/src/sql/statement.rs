@@ -21,6 +21,8 @@ pub struct Statements {
     table: String,
     list: String,
     key: Vec<String>,
+    /// What stands for the value of each of the key's columns.
+    key_marks: Vec<&'static str>,
     columns: Vec<String>,
     defaults: Vec<String>,
     key_places: Vec<usize>,
@@ -43,16 +45,9 @@ impl Statements {
                 .schema
                 .as_deref()
                 .map_or_else(|| name.clone(), |schema| format!("{}.{name}", quoted(schema))),
-            list: mapping
-                .selected()
-                .map(|column| quoted(&column.name))
-                .collect::<Vec<_>>()
-                .join(", "),
-            key: table
-                .primary_key
-                .iter()
-                .map(|place| columns[*place].clone())
-                .collect(),
+            list: mapping.selected().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", "),
+            key: table.primary_key.iter().map(|place| columns[*place].clone()).collect(),
+            key_marks: table.key_columns().map(|column| dialect.key_mark(&column.kind)).collect(),
             defaults: table
                 .columns
                 .iter()
@@ -67,15 +62,11 @@ impl Statements {
     pub fn select(&self, count: usize, lock: Lock) -> String {
         let condition = match (count, self.key.as_slice()) {
             (1, _) => self.by_key(),
-            (_, [key]) => format!("{key} IN ({})", repeated("?", count)),
+            (_, [key]) => format!("{key} IN ({})", repeated(self.key_marks[0], count)),
             (_, keys) => {
-                let row = format!("({})", repeated("?", keys.len()));
+                let row = format!("({})", self.key_marks.join(", "));
                 let rows = repeated(&row, count);
-                let rows = if self.dialect == Dialect::Sqlite {
-                    format!("VALUES {rows}")
-                } else {
-                    rows
-                };
+                let rows = if self.dialect == Dialect::Sqlite { format!("VALUES {rows}") } else { rows };
                 format!("({}) IN ({rows})", keys.join(", "))
             }
         };
@@ -87,11 +78,8 @@ impl Statements {
     /// Inserts a row; with `returning` it answers like a SELECT of the row.
     pub fn insert<'a>(&self, assignments: &'a Assignments, returning: bool) -> (String, Vec<&'a Value>) {
         const FIRST_VERSION: &Value = &Value::Int(1);
-        let key = assignments
-            .key
-            .iter()
-            .zip(&self.key)
-            .filter_map(|(value, name)| Some((name, value.as_ref()?)));
+        let key =
+            assignments.key.iter().zip(&self.key).filter_map(|(value, name)| Some((name, value.as_ref()?)));
         let others = assignments.columns.iter().filter_map(|(place, assignment)| {
             let value = match assignment {
                 Assignment::Value(value) => value,
@@ -108,11 +96,7 @@ impl Statements {
                 format!("({}) VALUES ({})", names.join(", "), repeated("?", values.len()))
             }
         };
-        let returning = if returning {
-            format!(" RETURNING {}", self.list)
-        } else {
-            String::new()
-        };
+        let returning = if returning { format!(" RETURNING {}", self.list) } else { String::new() };
         (format!("INSERT INTO {} {given}{returning}", self.table), values)
     }
 
@@ -133,12 +117,7 @@ impl Statements {
                 Assignment::NextVersion => format!("{name} = COALESCE({name}, 0) + 1"),
             });
         }
-        let text = format!(
-            "UPDATE {} SET {} WHERE {}",
-            self.table,
-            set.join(", "),
-            self.by_key()
-        );
+        let text = format!("UPDATE {} SET {} WHERE {}", self.table, set.join(", "), self.by_key());
         (!set.is_empty()).then_some((text, values))
     }
 
@@ -166,7 +145,8 @@ impl Statements {
     }
 
     fn by_key(&self) -> String {
-        let parts: Vec<String> = self.key.iter().map(|key| format!("{key} = ?")).collect();
+        let parts = self.key.iter().zip(&self.key_marks);
+        let parts: Vec<String> = parts.map(|(key, mark)| format!("{key} = {mark}")).collect();
         parts.join(" AND ")
     }
 }

@@ -20,25 +20,17 @@ pub fn hidden_changes(tables: &[Table]) -> Vec<HiddenChange> {
     tables
         .iter()
         .filter_map(|table| {
-            reason(table, tables).map(|reason| HiddenChange {
-                table: table.name.clone(),
-                reason,
-            })
+            reason(table, tables).map(|reason| HiddenChange { table: table.name.clone(), reason })
         })
         .collect()
 }
 
 fn reason(table: &Table, tables: &[Table]) -> Option<String> {
     let cascades = |key: &&super::ForeignKey| {
-        [key.on_delete, key.on_update]
-            .iter()
-            .any(|action| *action != Action::Restrict)
+        [key.on_delete, key.on_update].iter().any(|action| *action != Action::Restrict)
     };
     if let Some(key) = table.foreign_keys.iter().find(cascades) {
-        return Some(format!(
-            "its rows change with those of `{}` (foreign key)",
-            key.parent
-        ));
+        return Some(format!("its rows change with those of `{}` (foreign key)", key.parent));
     }
     for other in tables {
         for trigger in &other.triggers {
@@ -47,10 +39,7 @@ fn reason(table: &Table, tables: &[Table]) -> Option<String> {
             let names = words.iter().any(|word| word.eq_ignore_ascii_case(&table.name));
             if calls || names {
                 let does = if calls { "calls a procedure" } else { "names it" };
-                return Some(format!(
-                    "the trigger `{}` of `{}` {does}",
-                    trigger.name, other.name
-                ));
+                return Some(format!("the trigger `{}` of `{}` {does}", trigger.name, other.name));
             }
         }
     }
@@ -83,10 +72,7 @@ mod tests {
     use super::{Action, Table, hidden_changes};
 
     fn table(name: &str, body: Option<&str>) -> Table {
-        let trigger = |body: &str| Trigger {
-            name: "t".into(),
-            body: body.into(),
-        };
+        let trigger = |body: &str| Trigger { name: "t".into(), body: body.into() };
         Table {
             schema: None,
             name: name.into(),
@@ -100,21 +86,14 @@ mod tests {
     }
 
     fn changed(tables: &[Table]) -> Vec<String> {
-        hidden_changes(tables)
-            .into_iter()
-            .map(|change| change.table)
-            .collect()
+        hidden_changes(tables).into_iter().map(|change| change.table).collect()
     }
 
     #[test]
     fn a_table_that_a_trigger_names_is_changed_behind_our_back() {
         let body = "UPDATE `stock` SET n = n - 1 WHERE id = NEW.product";
         assert_eq!(
-            changed(&[
-                table("sale", Some(body)),
-                table("stock", None),
-                table("product", None)
-            ]),
+            changed(&[table("sale", Some(body)), table("stock", None), table("product", None)]),
             ["stock"]
         );
     }
@@ -130,10 +109,7 @@ mod tests {
     #[test]
     fn words_behind_the_row_and_parts_of_words_do_not_count() {
         let body = "SET NEW.stock = OLD . \"stock\" + 1, @stocks = 'x'";
-        assert_eq!(
-            changed(&[table("sale", Some(body)), table("stock", None)]),
-            [""; 0]
-        );
+        assert_eq!(changed(&[table("sale", Some(body)), table("stock", None)]), [""; 0]);
     }
 
     #[test]
