@@ -80,6 +80,9 @@ impl SqliteSource {
         let file = client::file_name(&config.path);
         let fails = |cause| map::error(OPEN, &file, cause);
         let connection = client::open_writer(config)?;
+        if let Some(seed) = &config.seed {
+            client::seed(&connection, seed).map_err(fails)?;
+        }
         let seen = writer::Seen::now(&connection).map_err(fails)?;
         let tables = catalogue::read(&connection).map_err(fails)?;
         let shared = Shared {

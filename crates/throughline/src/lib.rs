@@ -4,6 +4,7 @@
 //! [`Throughline`] holds the resources; a [`Resource`] reads and writes typed records, a [`Space`] the
 //! same as bytes. This crate is the only one with a semver promise.
 
+mod assemble;
 mod clock;
 pub mod config;
 mod listing;
@@ -12,6 +13,7 @@ mod resource;
 mod tasks;
 mod throughline;
 
+pub use assemble::Assembly;
 pub use clock::MonotonicClock;
 pub use listing::{About, Field, Format, JsonType, Listing};
 pub use record_key::{KeyPart, RecordKey};
@@ -19,8 +21,9 @@ pub use resource::{Resource, Versioned};
 pub use tasks::TrackedTasks;
 pub use throughline::{Gauge, Throughline};
 pub use throughline_core::{
-    Access, BoxFuture, Cache, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Fill, Hit, Key,
-    Level, Loader, Mode, PlainItem, PlainStore, PlainStored, PlainWhen, ReadStrategy, Record, Refusal,
-    ResourceName, Result, Retry, Target, Tasks, Touch, Ttl, Version, Write, WriteStrategy, Writer,
+    Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Fill,
+    Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode, PlainItem,
+    PlainStore, PlainStored, PlainWhen, Prepared, ReadStrategy, Record, Refusal, ResourceName, Result, Retry,
+    Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version, Write, WriteStrategy, Writer,
 };
 pub use throughline_engine::{Bypass, Generations, Policy, Read, Served, Space, SpaceParts, SpaceStats};

@@ -76,11 +76,7 @@ impl<A: KeyPart, B: KeyPart> RecordKey for (A, B) {
 
 impl<A: KeyPart, B: KeyPart, C: KeyPart> RecordKey for (A, B, C) {
     fn key(&self) -> Result<Key> {
-        Key::from_parts([
-            self.0.part().as_ref(),
-            self.1.part().as_ref(),
-            self.2.part().as_ref(),
-        ])
+        Key::from_parts([self.0.part().as_ref(), self.1.part().as_ref(), self.2.part().as_ref()])
     }
 }
 

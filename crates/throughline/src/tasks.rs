@@ -19,11 +19,7 @@ pub struct TrackedTasks {
 impl TrackedTasks {
     /// Tasks on `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self {
-            runtime,
-            tracker: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        }
+        Self { runtime, tracker: TaskTracker::new(), stop: CancellationToken::new() }
     }
 
     /// How many are running.
@@ -67,10 +63,7 @@ mod tests {
         tasks.spawn("wait for ever", Box::pin(std::future::pending()));
         assert_eq!(tasks.count(), 1);
         assert!(tasks.shut_down(Duration::from_secs(1)).await);
-        tasks.spawn(
-            "too late",
-            Box::pin(async { unreachable!("nothing starts after shutting down") }),
-        );
+        tasks.spawn("too late", Box::pin(async { unreachable!("nothing starts after shutting down") }));
         assert_eq!(tasks.count(), 0);
     }
 }

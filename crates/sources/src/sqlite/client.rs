@@ -90,3 +90,12 @@ pub(super) fn run<'v>(
     }
     Ok(count)
 }
+
+/// Runs `statements` in one transaction if the database has no table yet.
+pub(super) fn seed(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
+    let empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_master)";
+    if connection.query_row(empty, [], |row| row.get(0))? {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {statements}; COMMIT;"))?;
+    }
+    Ok(())
+}

@@ -10,6 +10,8 @@ pub struct SqliteConfig {
     pub path: PathBuf,
     /// Whether the file is made when it is not there. Default: no.
     pub create: bool,
+    /// Statements that are run, in one transaction, on a database without any table. Default: none.
+    pub seed: Option<String>,
     /// Whether nothing may be written. Then the file's journal mode stays as it is, and no lock file is
     /// made beside it, so the source is never [`super::SqliteSource::owned`]. Default: no.
     pub read_only: bool,
@@ -30,6 +32,7 @@ impl SqliteConfig {
         Self {
             path: path.into(),
             create: false,
+            seed: None,
             read_only: false,
             busy_timeout_ms: 2_000,
             reader_count: 2,

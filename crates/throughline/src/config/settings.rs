@@ -200,6 +200,20 @@ impl Settings {
         Self { data_dir, plain_bytes: Some(resolve::PLAIN_BYTES), ..Self::of_source(kind, Access::Write) }
     }
 
+    /// Serves only these tables of every source, by these strategies.
+    pub fn serve_tables(&mut self, tables: &[&str], read: ReadStrategy, write: WriteStrategy) {
+        for (place, source) in self.sources.iter_mut().enumerate() {
+            source.tables = TableChoice::Named;
+            for table in tables {
+                let name = ResourceName::new(table).expect("a table that is named here can be a resource");
+                let cache = (!self.caches.is_empty()).then_some(0);
+                let resource =
+                    ResourceSettings::of_table(name, place, (*table).to_owned(), cache, source.access);
+                self.resources.push(ResourceSettings { read, write, ..resource });
+            }
+        }
+    }
+
     fn of_source(kind: SourceKind, access: Access) -> Self {
         let tables = TableChoice::All { except: Vec::new() };
         Self {

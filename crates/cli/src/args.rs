@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Sits between an application and its database, answers reads from a cache, sends writes to the database
+/// by the strategy you choose, and keeps the two in agreement.
+#[derive(Debug, Parser)]
+#[command(name = "throughline", version, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Try it:
+  throughline serve                                a sample database, nothing to install
+  curl -i http://127.0.0.1:8311/v1/person/1        twice: a miss, then a hit
+  printf 'get person:1\\r\\nquit\\r\\n' | nc 127.0.0.1 11311
+  throughline demo                                 the strategies against a slow source, with a trace
+
+Your own database:
+  throughline check mysql://me@127.0.0.1:3306/shop what would be served, and how well; changes nothing
+  throughline serve mysql://me@127.0.0.1:3306/shop every table with a primary key, read-only
+  throughline serve --config throughline.toml      strategies, caches and levels per resource";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a database over HTTP and the memcached protocol
+    Serve(ServeArgs),
+    /// Say what would be served and at which level; connects, changes nothing
+    Check(SourceArgs),
+    /// Read a record through a running daemon
+    Get(RecordArgs),
+    /// Replace or insert a record through a running daemon
+    Put(PutArgs),
+    /// Delete a record through a running daemon
+    Delete(RecordArgs),
+    /// Drop the cached entry of a record
+    Invalidate(RecordArgs),
+    /// Show or change where a resource's reads go
+    Mode(ModeArgs),
+    /// Show the counters of a running daemon
+    Stats(StatsArgs),
+    /// See the strategies at work against a slow source
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SourceArgs {
+    /// Database to serve: sqlite:shop.db, mysql://user@host:3306/database. Without it: a sample database.
+    /// Give the password in THROUGHLINE_PASSWORD, not here
+    pub(crate) url: Option<String>,
+    /// Configuration file; its resources are served
+    #[arg(short, long, value_name = "FILE", conflicts_with = "url")]
+    pub(crate) config: Option<PathBuf>,
+    /// Allow writes to the tables found by URL
+    #[arg(long, conflicts_with = "config")]
+    pub(crate) write: bool,
+    /// Folder of our own data [default: ./throughline-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Address of the HTTP door, or `none`; port 0 picks one [default: 127.0.0.1:8311]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<Address>,
+    /// Address of the memcached door, or `none`; port 0 picks one [default: 127.0.0.1:11311]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) memcached: Option<Address>,
+    /// How long what is in flight may take when shutting down, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) shutdown_timeout: u64,
+}
+
+/// The address of a door, or none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(pub(crate) Option<SocketAddr>);
+
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(None));
+        }
+        text.parse()
+            .map(|address| Self(Some(address)))
+            .map_err(|_| "write 127.0.0.1:8311, [::1]:8311 or none".to_owned())
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ServerArgs {
+    /// The daemon's HTTP address
+    #[arg(long, value_name = "URL", env = "THROUGHLINE_SERVER", default_value = "http://127.0.0.1:8311")]
+    pub(crate) server: String,
+    /// The daemon's bearer token, if it wants one
+    #[arg(long, value_name = "TOKEN", env = "THROUGHLINE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RecordArgs {
+    /// RESOURCE:KEY, for example person:42
+    pub(crate) record: RecordName,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PutArgs {
+    /// RESOURCE:KEY, for example person:42
+    pub(crate) record: RecordName,
+    /// The record as a JSON object; `-` reads it from standard input
+    pub(crate) value: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+/// `person:42`, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordName {
+    pub(crate) resource: String,
+    pub(crate) key: String,
+}
+
+impl std::str::FromStr for RecordName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some((resource, key)) if !resource.is_empty() && !key.is_empty() => {
+                Ok(Self { resource: resource.to_owned(), key: key.to_owned() })
+            }
+            _ => Err("write RESOURCE:KEY, for example person:42".to_owned()),
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ModeArgs {
+    /// The resource; without it, every resource is shown
+    pub(crate) resource: Option<String>,
+    /// Where its reads are to go; without it, the present mode is shown
+    #[arg(requires = "resource")]
+    pub(crate) mode: Option<ModeName>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ModeName {
+    /// The cache answers; a miss is loaded from the source
+    Cache,
+    /// Every read goes to the source; writes still invalidate
+    Source,
+    /// The source answers and is compared with the cache
+    Shadow,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StatsArgs {
+    /// Only this resource
+    pub(crate) resource: Option<String>,
+    /// Also counters that are 0
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DemoArgs {
+    /// How long the slow source takes to read, in milliseconds
+    #[arg(long, default_value_t = 600)]
+    pub(crate) read_ms: u64,
+    /// How long the slow source takes to write, in milliseconds
+    #[arg(long, default_value_t = 800)]
+    pub(crate) write_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, RecordName};
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_record_is_named_by_resource_and_key() {
+        let name: RecordName = "person:7:en".parse().expect("a record's name");
+        assert_eq!((name.resource.as_str(), name.key.as_str()), ("person", "7:en"));
+        assert!("person".parse::<RecordName>().is_err());
+        assert!(":7".parse::<RecordName>().is_err());
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `get`, `put`, `delete`, `invalidate`: one record, through a running daemon.
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::process::ExitCode;
+
+use miette::{IntoDiagnostic as _, WrapErr as _};
+use ureq::http::Method;
+
+use crate::args::{PutArgs, RecordArgs, RecordName};
+use crate::client::{Client, segment};
+use crate::out::say;
+
+/// What `get` and `delete` exit with when there is no such record, so that a script can tell it from an error.
+const NOT_FOUND: u8 = 2;
+
+fn path(record: &RecordName) -> String {
+    format!("/v1/{}/{}", segment(&record.resource), segment(&record.key))
+}
+
+pub(crate) fn get(args: RecordArgs) -> miette::Result<ExitCode> {
+    let answer = Client::new(&args.server).send(Method::GET, &path(&args.record), None)?;
+    if answer.status == 404 {
+        return absent(answer.success());
+    }
+    let answer = answer.success()?;
+    let mut out = std::io::stdout();
+    out.write_all(&answer.body).into_diagnostic()?;
+    if out.is_terminal() || answer.body.starts_with(b"{") {
+        out.write_all(b"\n").into_diagnostic()?;
+    }
+    if let Some(status) = answer.cache_status.filter(|_| std::io::stderr().is_terminal()) {
+        eprintln!("{status}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn put(args: PutArgs) -> miette::Result<ExitCode> {
+    let mut value = args.value.into_bytes();
+    if value == b"-" {
+        value.clear();
+        std::io::stdin().read_to_end(&mut value).into_diagnostic().wrap_err("cannot read standard input")?;
+    }
+    let answer = Client::new(&args.server).send(Method::PUT, &path(&args.record), Some(&value))?.success()?;
+    say!("{}", if answer.status == 201 { "created" } else { "replaced" });
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn delete(args: RecordArgs) -> miette::Result<ExitCode> {
+    let answer = Client::new(&args.server).send(Method::DELETE, &path(&args.record), None)?;
+    if answer.status == 404 {
+        return absent(answer.success());
+    }
+    answer.success()?;
+    say!("deleted");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn invalidate(args: RecordArgs) -> miette::Result<ExitCode> {
+    let path = format!("{}/_invalidate", path(&args.record));
+    Client::new(&args.server).send(Method::POST, &path, None)?.success()?;
+    say!("invalidated");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn absent(answer: miette::Result<crate::client::Answer>) -> miette::Result<ExitCode> {
+    if let Err(problem) = answer {
+        eprintln!("{problem}");
+    }
+    Ok(ExitCode::from(NOT_FOUND))
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `mode` and `stats`: the resources of a running daemon.
+
+use std::process::ExitCode;
+
+use clap::ValueEnum as _;
+use miette::miette;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::args::{ModeArgs, StatsArgs};
+use crate::client::{Client, segment};
+use crate::out::say;
+
+pub(crate) fn mode(args: ModeArgs) -> miette::Result<ExitCode> {
+    let client = Client::new(&args.server);
+    if let (Some(resource), Some(mode)) = (&args.resource, args.mode) {
+        let name = mode.to_possible_value().expect("every mode has a name").get_name().to_owned();
+        let path = format!("/admin/resources/{}/mode", segment(resource));
+        let body = json!({ "mode": name }).to_string();
+        client.send(Method::PUT, &path, Some(body.as_bytes()))?.success()?;
+        say!("{resource}  {name}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let listed = client.send(Method::GET, "/admin/resources", None)?.success()?.json()?;
+    let resources = listed["resources"].as_array().cloned().unwrap_or_default();
+    let wanted = |resource: &&Value| args.resource.as_deref().is_none_or(|name| resource["name"] == name);
+    let shown: Vec<_> = resources.iter().filter(wanted).collect();
+    if let (Some(name), true) = (&args.resource, shown.is_empty()) {
+        return Err(miette!(help = "`throughline mode` lists them all", "there is no resource `{name}`"));
+    }
+    for resource in shown {
+        say!("{}  {}", text(&resource["name"]), text(&resource["mode"]));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn stats(args: StatsArgs) -> miette::Result<ExitCode> {
+    let stats = Client::new(&args.server).send(Method::GET, "/admin/stats", None)?.success()?.json()?;
+    if args.json {
+        say!("{stats}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let resources = stats["resources"].as_object().cloned().unwrap_or_default();
+    for (name, counters) in
+        resources.iter().filter(|(name, _)| args.resource.as_ref().is_none_or(|one| one == *name))
+    {
+        say!("{name}");
+        print_counters(counters, args.all);
+    }
+    if args.resource.is_none() {
+        for (name, counters) in stats["backends"].as_object().into_iter().flatten() {
+            say!("{name}");
+            print_counters(counters, args.all);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_counters(counters: &Value, all: bool) {
+    for (name, number) in counters.as_object().into_iter().flatten() {
+        if all || number.as_u64() != Some(0) {
+            say!("  {name:<24} {number}");
+        }
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("?")
+}

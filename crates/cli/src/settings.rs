@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the command line to settings, and mistakes as a person can read them.
+
+use std::path::{Path, PathBuf};
+
+use miette::{IntoDiagnostic as _, LabeledSpan, MietteDiagnostic, NamedSource, Report, WrapErr as _};
+use throughline::Access;
+use throughline::config::{ConfigError, Secret, Settings, SourceKind};
+
+use crate::args::SourceArgs;
+
+/// The password of a source that was named by its URL, so that it need not stand on the command line.
+const PASSWORD: &str = "THROUGHLINE_PASSWORD";
+
+/// What is to be served, and the file that says so, if there is one.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) settings: Settings,
+    file: Option<(PathBuf, String)>,
+}
+
+impl Loaded {
+    /// The mistake, shown in the file that it was made in.
+    pub(crate) fn report(&self, mistake: ConfigError) -> Report {
+        match &self.file {
+            Some((path, text)) => report(mistake, path, text),
+            None => plain(mistake),
+        }
+    }
+}
+
+/// Reads what the arguments name.
+pub(crate) fn load(args: &SourceArgs) -> miette::Result<Loaded> {
+    let mut loaded = match (&args.config, &args.url) {
+        (Some(path), _) => from_file(path)?,
+        (None, Some(url)) => Loaded { settings: from_url(url, args.write)?, file: None },
+        (None, None) => {
+            let data_dir = args.data_dir.clone().unwrap_or_else(|| "throughline-data".into());
+            Loaded { settings: Settings::sample(data_dir), file: None }
+        }
+    };
+    if let Some(data_dir) = &args.data_dir {
+        loaded.settings.data_dir.clone_from(data_dir);
+    }
+    Ok(loaded)
+}
+
+fn from_file(path: &Path) -> miette::Result<Loaded> {
+    let text = std::fs::read_to_string(path).into_diagnostic();
+    let text = text.wrap_err_with(|| format!("cannot read the configuration `{}`", path.display()))?;
+    match Settings::parse(&text, &|name| std::env::var(name).ok()) {
+        Ok(settings) => Ok(Loaded { settings, file: Some((path.to_owned(), text)) }),
+        Err(mistake) => Err(report(mistake, path, &text)),
+    }
+}
+
+fn from_url(url: &str, write: bool) -> miette::Result<Settings> {
+    let access = if write { Access::Write } else { Access::Read };
+    let mut settings = Settings::of_url(url, access).map_err(plain)?;
+    if has_password(url) {
+        eprintln!(
+            "warning: a password on the command line can be seen by every user of this machine; put it into {PASSWORD}"
+        );
+    }
+    if let Ok(given) = std::env::var(PASSWORD) {
+        for source in &mut settings.sources {
+            if let SourceKind::Mysql { password, .. } = &mut source.kind {
+                *password = Some(Secret::new(given.clone()));
+            }
+        }
+    }
+    Ok(settings)
+}
+
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+}
+
+fn plain(mistake: ConfigError) -> Report {
+    let diagnostic = MietteDiagnostic::new(mistake.message);
+    Report::new(match mistake.help {
+        Some(help) => diagnostic.with_help(help),
+        None => diagnostic,
+    })
+}
+
+fn report(mistake: ConfigError, path: &Path, text: &str) -> Report {
+    let Some(span) = mistake.span.clone() else { return plain(mistake) };
+    let span = span.start.min(text.len())..span.end.min(text.len());
+    let mut diagnostic = MietteDiagnostic::new(mistake.message).with_label(LabeledSpan::at(span, "here"));
+    if let Some(help) = mistake.help {
+        diagnostic = diagnostic.with_help(help);
+    }
+    Report::new(diagnostic).with_source_code(NamedSource::new(path.display().to_string(), text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_password;
+
+    #[test]
+    fn a_password_in_a_url_is_noticed() {
+        assert!(has_password("mysql://me:secret@localhost/shop"));
+        assert!(!has_password("mysql://me@localhost:3306/shop"));
+        assert!(!has_password("sqlite:shop.db"));
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From settings to a running program: the only place that names backends and fixes the order of wrappers.
+//!
+//! As a read meets them: this process's memory (no waiting) → single-flight → cache → source, where the
+//! source's own queue and statement time-out bound it. As a write meets them: source (prepare) → cache
+//! (mark) → source (commit) → cache (publish).
+
+mod about;
+mod cache;
+mod level;
+mod resource;
+mod source;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use throughline_caches::{PlainMemory, PlainMemoryConfig};
+use throughline_core::{Cache, Clock, Loader, PlainStore, Rng, Writer};
+use tokio::runtime::Handle;
+
+use crate::clock::MonotonicClock;
+use crate::config::{ConfigError, Settings};
+use crate::listing::Listing;
+use crate::tasks::TrackedTasks;
+use crate::throughline::Throughline;
+
+type Wrap<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
+
+/// Puts together what settings name.
+pub struct Assembly {
+    settings: Settings,
+    wrap_loader: Option<Wrap<dyn Loader>>,
+    wrap_writer: Option<Wrap<dyn Writer>>,
+    wrap_cache: Option<Wrap<dyn Cache>>,
+}
+
+/// What every part is given.
+struct Surroundings {
+    clock: Arc<dyn Clock>,
+    rng: Arc<Rng>,
+    tasks: TrackedTasks,
+}
+
+impl std::fmt::Debug for Assembly {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assembly").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Assembly {
+    /// An assembly of what `settings` name.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, wrap_loader: None, wrap_writer: None, wrap_cache: None }
+    }
+
+    /// Wraps the read side of every resource's source, for tracing or for trying out faults.
+    #[must_use]
+    pub fn wrap_loaders(
+        self,
+        wrap: impl Fn(Arc<dyn Loader>) -> Arc<dyn Loader> + Send + Sync + 'static,
+    ) -> Self {
+        Self { wrap_loader: Some(Box::new(wrap)), ..self }
+    }
+
+    /// Wraps the write side of every resource's source.
+    #[must_use]
+    pub fn wrap_writers(
+        self,
+        wrap: impl Fn(Arc<dyn Writer>) -> Arc<dyn Writer> + Send + Sync + 'static,
+    ) -> Self {
+        Self { wrap_writer: Some(Box::new(wrap)), ..self }
+    }
+
+    /// Wraps every cache. The look-up without waiting goes past a wrapper, so it is switched off.
+    #[must_use]
+    pub fn wrap_caches(
+        self,
+        wrap: impl Fn(Arc<dyn Cache>) -> Arc<dyn Cache> + Send + Sync + 'static,
+    ) -> Self {
+        Self { wrap_cache: Some(Box::new(wrap)), ..self }
+    }
+
+    /// Connects sources, makes caches, decides on levels. Must be called on a tokio runtime, which then runs the
+    /// background work.
+    ///
+    /// A memcached server need not be there yet; a source must be.
+    ///
+    /// # Errors
+    /// What the settings ask for and cannot be had, with the place in the file if it is known.
+    pub async fn open(self) -> Result<Throughline, ConfigError> {
+        let surroundings = Surroundings {
+            clock: Arc::new(MonotonicClock),
+            rng: Arc::new(Rng::from_seed(RandomState::new().hash_one(std::process::id()))),
+            tasks: TrackedTasks::new(Handle::current()),
+        };
+        let caches = cache::open_all(&self.settings.caches, &surroundings, self.wrap_cache.as_ref());
+        let sources = source::open_all(&self.settings, &surroundings).await?;
+        let mut notices = Vec::new();
+        let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
+        let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
+        for settings in &chosen {
+            listings.push(self.resource(settings, &sources, &caches, &surroundings).await?);
+        }
+        resource::introduce_siblings(&chosen, &listings);
+        source::watch_all(&sources, &chosen, &listings, &surroundings);
+        let plain = self.settings.plain_bytes.map(|bytes| plain(bytes, &surroundings.clock));
+        let gauges = move || {
+            let caches = caches.iter().flat_map(cache::OpenCache::gauges);
+            caches.chain(sources.iter().flat_map(source::OpenSource::gauges)).collect()
+        };
+        Ok(Throughline::new(listings, plain, gauges, surroundings.tasks, notices))
+    }
+}
+
+fn plain(bytes: u64, clock: &Arc<dyn Clock>) -> Arc<dyn PlainStore> {
+    let config = PlainMemoryConfig { capacity_bytes: bytes, ..PlainMemoryConfig::default() };
+    Arc::new(PlainMemory::new(&config, clock.clone()))
+}

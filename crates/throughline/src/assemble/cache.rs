@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The caches that settings name.
+
+use std::sync::Arc;
+
+use throughline_caches::{MemoryCache, MemoryConfig};
+use throughline_core::{Cache, LocalCache};
+
+use super::{Surroundings, Wrap};
+use crate::config::{CacheKind, CacheSettings};
+use crate::throughline::Gauge;
+
+/// A cache as resources get it.
+pub(super) struct OpenCache {
+    pub(super) cache: Arc<dyn Cache>,
+    /// The look-up without waiting, if it is in this process and nothing is wrapped around it.
+    pub(super) local: Option<Arc<dyn LocalCache>>,
+    /// What it is, for people.
+    pub(super) label: String,
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Memory(Arc<MemoryCache>),
+}
+
+pub(super) fn open_all(
+    settings: &[CacheSettings],
+    surroundings: &Surroundings,
+    wrap: Option<&Wrap<dyn Cache>>,
+) -> Vec<OpenCache> {
+    let open = |settings: &CacheSettings| {
+        let mut open = open(settings, surroundings);
+        if let Some(wrap) = wrap {
+            open.cache = wrap(open.cache);
+            open.local = None;
+        }
+        open
+    };
+    settings.iter().map(open).collect()
+}
+
+fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
+    let name = settings.name.clone();
+    match &settings.kind {
+        CacheKind::Memory { capacity_bytes } => {
+            let config = MemoryConfig { capacity_bytes: *capacity_bytes, ..MemoryConfig::default() };
+            let memory = Arc::new(MemoryCache::new(&config, surroundings.clock.clone()));
+            OpenCache {
+                cache: memory.clone(),
+                local: Some(memory.clone()),
+                label: format!("{name} (in this process, {} MiB)", capacity_bytes >> 20),
+                name,
+                kind: Kind::Memory(memory),
+            }
+        }
+        CacheKind::Memcached { .. } => unimplemented!("memcached"),
+    }
+}
+
+impl OpenCache {
+    /// What it counts about itself.
+    pub(super) fn gauges(&self) -> Vec<Gauge> {
+        let gauge = |name, meaning, number| Gauge {
+            role: "cache",
+            backend: self.name.clone(),
+            name,
+            meaning,
+            number,
+        };
+        match &self.kind {
+            Kind::Memory(memory) => vec![
+                gauge("entries", "Entries that are held.", memory.entries() as u64),
+                gauge("bytes", "Bytes of the capacity that are taken.", memory.weight_bytes()),
+            ],
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which level a resource can keep, and why.
+
+use throughline_core::{Level, Scope};
+
+use crate::config::ConfigError;
+
+/// What there is to know of a resource before its level is decided.
+pub(super) struct Facts {
+    /// Where its entries are; `None` when it has no cache.
+    pub(super) scope: Option<Scope>,
+    /// Whether other processes may write to the source by Throughline: a database server, or a file that
+    /// another process owns.
+    pub(super) others_may_write: Option<String>,
+    /// Why its rows may change without anybody writing to its table.
+    pub(super) hidden_change: Option<String>,
+    /// Why the source cannot tell whether a row is being written.
+    pub(super) no_locks: Option<String>,
+}
+
+/// A level with its reason.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) level: Level,
+    pub(super) reason: String,
+    /// What to do for a higher level.
+    pub(super) remedy: Option<String>,
+}
+
+/// The highest level that can be kept.
+pub(super) fn decide(facts: &Facts) -> Decision {
+    let strict = |reason: &str| Decision { level: Level::Strict, reason: reason.to_owned(), remedy: None };
+    let bounded = |reason: String, remedy: Option<&str>| Decision {
+        level: Level::Bounded,
+        reason,
+        remedy: remedy.map(str::to_owned),
+    };
+    if let Some(why) = &facts.no_locks {
+        return bounded(why.clone(), None);
+    }
+    if let Some(why) = &facts.hidden_change {
+        return bounded(why.clone(), Some("write such rows through their own resource, or keep a short ttl"));
+    }
+    match (facts.scope, &facts.others_may_write) {
+        (None, _) => strict("it has no cache, so every read asks the source"),
+        (Some(_), None) => strict("this process alone owns the database file"),
+        (Some(Scope::Shared), Some(_)) => strict("row locks in the database, marks in the shared cache"),
+        (Some(Scope::Process), Some(why)) => bounded(
+            format!("{why}, and would not reach the entries in this process"),
+            Some("use a memcached cache"),
+        ),
+    }
+}
+
+/// The level to serve at: what was asked for, or the highest that can be kept.
+pub(super) fn settle(resource: &str, asked: Option<Level>, facts: &Facts) -> Result<Decision, ConfigError> {
+    let best = decide(facts);
+    match (asked, best.level) {
+        (Some(Level::Strict), Level::Bounded) => {
+            let mistake =
+                ConfigError::new(format!("resource `{resource}` cannot be strict: {}", best.reason));
+            Err(mistake.help(best.remedy.unwrap_or_else(|| "set level = \"bounded\"".to_owned())))
+        }
+        (Some(Level::Bounded), Level::Strict) => Ok(Decision {
+            level: Level::Bounded,
+            reason: "the configuration asks for it".to_owned(),
+            remedy: Some("strict could be kept: leave `level` out".to_owned()),
+        }),
+        _ => Ok(best),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Facts, decide, settle};
+    use throughline_core::{Level, Scope};
+
+    fn facts(scope: Option<Scope>, others: bool) -> Facts {
+        let others_may_write = others.then(|| "another daemon may write to it".to_owned());
+        Facts { scope, others_may_write, hidden_change: None, no_locks: None }
+    }
+
+    #[test]
+    fn strict_needs_a_cache_that_every_writer_reaches() {
+        for (scope, others, level) in [
+            (None, true, Level::Strict),
+            (Some(Scope::Process), false, Level::Strict),
+            (Some(Scope::Shared), true, Level::Strict),
+            (Some(Scope::Process), true, Level::Bounded),
+        ] {
+            assert_eq!(decide(&facts(scope, others)).level, level, "{scope:?} {others}");
+        }
+    }
+
+    #[test]
+    fn rows_that_change_behind_our_back_lower_the_level() {
+        let hidden_change = Some("a trigger names it".to_owned());
+        let decision = decide(&Facts { hidden_change, ..facts(Some(Scope::Shared), true) });
+        assert_eq!((decision.level, decision.reason.as_str()), (Level::Bounded, "a trigger names it"));
+    }
+
+    #[test]
+    fn strict_that_was_asked_for_and_cannot_be_kept_is_refused_with_the_remedy() {
+        let mistake =
+            settle("person", Some(Level::Strict), &facts(Some(Scope::Process), true)).expect_err("a mistake");
+        assert!(mistake.to_string().contains("`person` cannot be strict"), "{mistake}");
+        assert_eq!(mistake.help.as_deref(), Some("use a memcached cache"));
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which resources are served, and what each is made of.
+
+use std::sync::Arc;
+
+use throughline_core::{Level, ResourceName, Scope};
+use throughline_engine::{Generations, Policy, Space, SpaceParts};
+use throughline_sources::sql;
+
+use super::cache::OpenCache;
+use super::level::{self, Decision, Facts};
+use super::source::{OpenSource, OpenTable};
+use super::{Assembly, Surroundings, about};
+use crate::config::{ConfigError, ResourceSettings, Settings, TableChoice};
+use crate::listing::{About, Format, Listing};
+
+/// Everything that is to be served: what settings name, and the tables that sources were told to add.
+pub(super) fn choose(
+    settings: &Settings,
+    sources: &[OpenSource],
+    notices: &mut Vec<String>,
+) -> Result<Vec<ResourceSettings>, ConfigError> {
+    let mut chosen = settings.resources.clone();
+    for (place, (source, open)) in settings.sources.iter().zip(sources).enumerate() {
+        let wanted = |name: &str| match &source.tables {
+            TableChoice::Named => false,
+            TableChoice::All { except } => !except.iter().any(|left_out| left_out == name),
+            TableChoice::List(names) => names.iter().any(|listed| listed == name),
+        };
+        if let TableChoice::List(names) = &source.tables {
+            let missing = names.iter().find(|name| !open.tables.iter().any(|table| table.name == **name));
+            if let Some(missing) = missing {
+                return Err(no_table(open, missing));
+            }
+        }
+        for table in open.tables.iter().filter(|table| wanted(&table.name)) {
+            if chosen.iter().any(|named| named.source == place && named.table == table.name) {
+                continue;
+            }
+            let reason = match (&table.unservable, ResourceName::new(&table.name)) {
+                (Some(reason), _) => reason.clone(),
+                (None, None) => {
+                    "its name is no resource's name; name it in [resources.NAME] with `table`".to_owned()
+                }
+                (None, Some(name)) if chosen.iter().any(|named| named.name == name) => {
+                    "another resource has its name".to_owned()
+                }
+                (None, Some(name)) => {
+                    let cache = (!settings.caches.is_empty()).then_some(0);
+                    chosen.push(ResourceSettings::of_table(
+                        name,
+                        place,
+                        table.name.clone(),
+                        cache,
+                        source.access,
+                    ));
+                    continue;
+                }
+            };
+            notices.push(format!("table `{}` of {} is not served: {reason}", table.name, open.label));
+        }
+    }
+    Ok(chosen)
+}
+
+fn no_table(source: &OpenSource, name: &str) -> ConfigError {
+    let tables: Vec<&str> = source.tables.iter().map(|table| table.name.as_str()).collect();
+    let mistake = ConfigError::new(format!("{} has no table `{name}`", source.label));
+    match tables.len() {
+        0 => mistake.help("it has no tables at all"),
+        1..=20 => mistake.help(format!("there are: {}", tables.join(", "))),
+        more => mistake.help(format!("there are {more} others")),
+    }
+}
+
+impl Assembly {
+    /// One resource: its table, its level, its parts.
+    pub(super) async fn resource(
+        &self,
+        settings: &ResourceSettings,
+        sources: &[OpenSource],
+        caches: &[OpenCache],
+        surroundings: &Surroundings,
+    ) -> Result<Listing, ConfigError> {
+        let placed = |mistake: ConfigError| match settings.place.clone() {
+            Some(place) if mistake.span.is_none() => mistake.at(place),
+            _ => mistake,
+        };
+        let source = &sources[settings.source];
+        let table = source.tables.iter().find(|table| table.name == settings.table);
+        let table = table.ok_or_else(|| placed(no_table(source, &settings.table)))?;
+        let open = source
+            .resource(&mapping(settings))
+            .await
+            .map_err(|error| placed(super::source::mistake(&error)))?;
+        let cache = settings.cache.map(|place| &caches[place]);
+        let facts = Facts {
+            scope: cache.map(|cache| cache.cache.scope()),
+            others_may_write: source.others_may_write(),
+            hidden_change: source.hidden_change(&table.name),
+            no_locks: open.no_locks.clone(),
+        };
+        let decision = level::settle(settings.name.as_str(), settings.level, &facts).map_err(placed)?;
+        let space = self.space(settings, source, cache, &open, decision.level, surroundings);
+        let about = about(settings, source, cache, table, &decision);
+        Ok(Listing { space, about })
+    }
+
+    fn space(
+        &self,
+        settings: &ResourceSettings,
+        source: &OpenSource,
+        cache: Option<&OpenCache>,
+        open: &OpenTable,
+        level: Level,
+        surroundings: &Surroundings,
+    ) -> Arc<Space> {
+        let policy = Policy {
+            level,
+            read: settings.read,
+            write: settings.write,
+            access: settings.access,
+            ttl: settings.ttl,
+            lease_wait_ms: settings.lease_wait_ms,
+            entry_bytes_max: settings.entry_bytes_max,
+        };
+        let shared = cache.is_some_and(|cache| cache.cache.scope() == Scope::Shared);
+        let generations = match source.others_may_write() {
+            Some(_) if shared => Generations::Shared(0),
+            // Alone on a shared server: entries of an earlier run must not be found again.
+            None if shared => Generations::Own(surroundings.rng.next_u64() >> 2),
+            _ => Generations::Own(1),
+        };
+        let loader = match &self.wrap_loader {
+            Some(wrap) => wrap(open.loader.clone()),
+            None => open.loader.clone(),
+        };
+        let writer = match &self.wrap_writer {
+            Some(wrap) => wrap(open.writer.clone()),
+            None => open.writer.clone(),
+        };
+        Space::new(SpaceParts {
+            name: settings.name.clone(),
+            loader,
+            writer: Some(writer),
+            cache: cache.map(|cache| cache.cache.clone()),
+            local: cache.and_then(|cache| cache.local.clone()),
+            fingerprint: open.fingerprint,
+            generations,
+            policy,
+            clock: surroundings.clock.clone(),
+            rng: surroundings.rng.clone(),
+            tasks: Arc::new(surroundings.tasks.clone()),
+        })
+    }
+}
+
+fn mapping(settings: &ResourceSettings) -> sql::TableMapping {
+    let format = match (settings.format, &settings.value_column) {
+        (Format::Raw, Some(value_column)) => sql::Format::Raw {
+            value_column: value_column.clone(),
+            flags_column: settings.flags_column.clone(),
+        },
+        _ => sql::Format::Json,
+    };
+    sql::TableMapping {
+        table: settings.table.clone(),
+        columns: settings.columns.clone(),
+        format,
+        version_column: settings.version_column.clone(),
+    }
+}
+
+fn about(
+    settings: &ResourceSettings,
+    source: &OpenSource,
+    cache: Option<&OpenCache>,
+    table: &sql::Table,
+    decision: &Decision,
+) -> About {
+    let shown = |column: &&sql::Column| {
+        settings.columns.as_ref().is_none_or(|columns| columns.contains(&column.name))
+    };
+    About {
+        source: source.label.clone(),
+        table: table.name.clone(),
+        cache: cache.map_or_else(|| "none".to_owned(), |cache| cache.label.clone()),
+        key: table.key_columns().map(|column| column.name.clone()).collect(),
+        fields: table.columns.iter().filter(shown).map(about::field).collect(),
+        format: settings.format,
+        level_reason: decision.reason.clone(),
+        remedy: decision.remedy.clone(),
+    }
+}
+
+/// Tells the resources over one table of each other.
+pub(super) fn introduce_siblings(chosen: &[ResourceSettings], listings: &[Listing]) {
+    for (settings, listing) in chosen.iter().zip(listings) {
+        let others = chosen.iter().zip(listings).filter(|(other, _)| {
+            other.name != settings.name && other.source == settings.source && other.table == settings.table
+        });
+        listing.space.set_siblings(others.map(|(_, other)| Arc::downgrade(&other.space)).collect());
+    }
+}

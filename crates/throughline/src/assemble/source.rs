@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The sources that settings name.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use throughline_core::{Access, Error, ErrorKind, Fingerprint, Loader, Result, Tasks as _, Writer};
+use throughline_engine::Space;
+use throughline_sources::mysql::{MysqlConfig, MysqlSource, Password};
+use throughline_sources::sql::{HiddenChange, Table, TableMapping, hidden_changes};
+use throughline_sources::sqlite::{SqliteConfig, SqliteSource};
+
+use super::Surroundings;
+use crate::config::{ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
+use crate::listing::Listing;
+use crate::throughline::Gauge;
+
+/// The tables and rows of the sample database.
+const SAMPLE: &str = include_str!("sample.sql");
+
+/// How often a SQLite file is asked whether another program changed it.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+
+/// A source with its catalogue.
+pub(super) struct OpenSource {
+    /// What it is, for people.
+    pub(super) label: String,
+    pub(super) tables: Vec<Table>,
+    name: String,
+    hidden_changes: Vec<HiddenChange>,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite { source: SqliteSource, read_only: bool },
+    Mysql(MysqlSource),
+}
+
+/// One table as a resource gets it.
+pub(super) struct OpenTable {
+    pub(super) loader: Arc<dyn Loader>,
+    pub(super) writer: Arc<dyn Writer>,
+    pub(super) fingerprint: Fingerprint,
+    /// Why the source cannot tell whether one of its rows is being written.
+    pub(super) no_locks: Option<String>,
+}
+
+pub(super) async fn open_all(
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> std::result::Result<Vec<OpenSource>, ConfigError> {
+    let mut sources = Vec::with_capacity(settings.sources.len());
+    for (place, source) in settings.sources.iter().enumerate() {
+        let named =
+            |resource: &&ResourceSettings| resource.source == place && resource.access == Access::Write;
+        let writes = source.access == Access::Write || settings.resources.iter().find(named).is_some();
+        let open = open(source, writes, surroundings).await.map_err(|error| mistake(&error));
+        sources.push(open?);
+    }
+    Ok(sources)
+}
+
+/// A source's error as a mistake of the configuration, which it is at start-up.
+pub(super) fn mistake(error: &Error) -> ConfigError {
+    ConfigError::new(error.to_string())
+}
+
+async fn open(settings: &SourceSettings, writes: bool, surroundings: &Surroundings) -> Result<OpenSource> {
+    match &settings.kind {
+        SourceKind::Sqlite { path, sample } => open_sqlite(settings, path, *sample, writes).await,
+        SourceKind::Mysql { url, password } => {
+            open_mysql(settings, url, password.as_ref(), surroundings).await
+        }
+    }
+}
+
+async fn open_sqlite(
+    settings: &SourceSettings,
+    path: &Path,
+    sample: bool,
+    writes: bool,
+) -> Result<OpenSource> {
+    let config = SqliteConfig {
+        create: sample,
+        seed: sample.then(|| SAMPLE.to_owned()),
+        read_only: !writes,
+        reader_count: usize::from(settings.read_connections).min(64),
+        ..SqliteConfig::new(path)
+    };
+    let folder = path.parent().filter(|_| sample).map(Path::to_owned);
+    let opening = tokio::task::spawn_blocking(move || {
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(&folder).map_err(|cause| {
+                let detail = format!("`{}` cannot be made: {}", folder.display(), cause.kind());
+                Error::new(ErrorKind::Denied, "make the data folder", detail)
+            })?;
+        }
+        SqliteSource::open(&config)
+    });
+    let source = opening.await.expect("opening a file does not panic")?;
+    Ok(OpenSource {
+        label: format!("{} (SQLite {})", settings.name, path.display()),
+        tables: source.tables().map(|table| Table::clone(table)).collect(),
+        name: settings.name.clone(),
+        hidden_changes: source.hidden_changes(),
+        kind: Kind::Sqlite { source, read_only: !writes },
+    })
+}
+
+async fn open_mysql(
+    settings: &SourceSettings,
+    url: &Secret,
+    password: Option<&Secret>,
+    surroundings: &Surroundings,
+) -> Result<OpenSource> {
+    let mut config = MysqlConfig::parse_url(url.reveal())?;
+    if let Some(password) = password {
+        config.password = Password::new(password.reveal());
+    }
+    config.reader_count = usize::from(settings.read_connections);
+    config.writer_count = usize::from(settings.write_connections);
+    config.statement_timeout_ms = settings.statement_timeout_ms;
+    let label = format!(
+        "{} (MySQL or MariaDB, database {} on {}:{})",
+        settings.name, config.database, config.host, config.port
+    );
+    let source = MysqlSource::connect(config, &surroundings.tasks).await?;
+    let tables = source.tables().await?;
+    Ok(OpenSource {
+        label,
+        hidden_changes: hidden_changes(&tables),
+        tables,
+        name: settings.name.clone(),
+        kind: Kind::Mysql(source),
+    })
+}
+
+impl OpenSource {
+    /// The loads and writes of one table.
+    pub(super) async fn resource(&self, mapping: &TableMapping) -> Result<OpenTable> {
+        Ok(match &self.kind {
+            Kind::Sqlite { source, .. } => {
+                let table = source.resource(mapping)?;
+                let fingerprint = table.fingerprint();
+                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks: None }
+            }
+            Kind::Mysql(source) => {
+                let table = source.resource(mapping).await?;
+                let (fingerprint, no_locks) = (table.fingerprint(), table.strict_obstacle());
+                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
+            }
+        })
+    }
+
+    /// Why another process may write to it by Throughline, if one may.
+    pub(super) fn others_may_write(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Sqlite { source, .. } if source.owned() => None,
+            Kind::Sqlite { read_only: true, .. } => {
+                Some("the file is open for reading only, so others may write to it".to_owned())
+            }
+            Kind::Sqlite { .. } => Some("another process has the file open and may write to it".to_owned()),
+            Kind::Mysql(_) => Some("another daemon may write to the database".to_owned()),
+        }
+    }
+
+    /// Why rows of `table` may change without anybody writing to it, if they may.
+    pub(super) fn hidden_change(&self, table: &str) -> Option<String> {
+        let hidden = self.hidden_changes.iter().find(|hidden| hidden.table == table);
+        hidden.map(|hidden| hidden.reason.clone())
+    }
+
+    /// What it counts about itself.
+    pub(super) fn gauges(&self) -> Vec<Gauge> {
+        let gauge = |name, meaning, number| Gauge {
+            role: "source",
+            backend: self.name.clone(),
+            name,
+            meaning,
+            number,
+        };
+        match &self.kind {
+            Kind::Sqlite { source, .. } => {
+                let stats = source.stats();
+                vec![
+                    gauge(
+                        "read_statements",
+                        "SELECTs that were run, for loads and within writes.",
+                        stats.read_statements,
+                    ),
+                    gauge("rows_read", "Rows that they found.", stats.rows_read),
+                    gauge(
+                        "probes_refused",
+                        "Keys whose fill was declined, because a writer held them.",
+                        stats.probes_refused,
+                    ),
+                    gauge("transactions", "Write transactions that were begun.", stats.transactions),
+                ]
+            }
+            Kind::Mysql(source) => {
+                let stats = source.stats();
+                vec![
+                    gauge("read_statements", "Statements that were sent for loads.", stats.read_statements),
+                    gauge(
+                        "write_statements",
+                        "Statements that were sent for writes, commits included.",
+                        stats.write_statements,
+                    ),
+                    gauge("keys_read", "Keys that loads asked for.", stats.keys_read),
+                    gauge(
+                        "probes_refused",
+                        "Keys whose fill was declined, because a writer held them.",
+                        stats.probes_refused,
+                    ),
+                    gauge("connections_opened", "Connections that were opened.", stats.connections_opened),
+                ]
+            }
+        }
+    }
+}
+
+/// Sees to it that what other programs change in a SQLite file is noticed: every entry of its resources is
+/// dropped then, because the file does not say which rows it was.
+pub(super) fn watch_all(
+    sources: &[OpenSource],
+    chosen: &[ResourceSettings],
+    listings: &[Listing],
+    surroundings: &Surroundings,
+) {
+    for (place, open) in sources.iter().enumerate() {
+        let Kind::Sqlite { source, .. } = &open.kind else { continue };
+        let spaces = chosen.iter().zip(listings).filter(|(settings, _)| settings.source == place);
+        let spaces: Vec<Arc<Space>> = spaces.map(|(_, listing)| listing.space.clone()).collect();
+        let (source, label) = (source.clone(), open.label.clone());
+        surroundings.tasks.spawn("watch a SQLite file", Box::pin(watch(source, label, spaces)));
+    }
+}
+
+async fn watch(source: SqliteSource, label: String, spaces: Vec<Arc<Space>>) {
+    let mut ticks = tokio::time::interval(WATCH_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match source.changed_behind_our_back().await {
+            Ok(false) => {}
+            Ok(true) => {
+                for space in &spaces {
+                    space.drop_entries("another program changed the database");
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) => tracing::debug!(source = %label, %error, "cannot look for changes by others"),
+        }
+    }
+}
