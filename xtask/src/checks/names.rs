@@ -3,9 +3,11 @@
 
 use crate::{Files, Finding};
 
-/// Names that say nothing; what is in such a module belongs where it is used.
-const EMPTY_NAMES: [&str; 10] =
-    ["utils", "util", "common", "helpers", "helper", "misc", "types", "manager", "managers", "prelude"];
+/// Words that say nothing, alone or beside others; what is in such a module belongs where it is used.
+const EMPTY_WORDS: [&str; 8] =
+    ["utils", "util", "common", "helpers", "helper", "misc", "manager", "managers"];
+/// Names that say nothing unless another word says of what: `types`, but not `column_types`.
+const EMPTY_NAMES: [&str; 2] = ["types", "prelude"];
 
 /// Files named `mod.rs`, and files or folders whose name says nothing.
 pub fn names(files: &Files) -> Vec<Finding> {
@@ -22,9 +24,8 @@ pub fn names(files: &Files) -> Vec<Finding> {
     findings
 }
 
-/// Also `key_utils` and `utils_for_keys`: a word more does not make them say anything.
 fn is_empty_name(name: &str) -> bool {
-    name.split('_').any(|word| EMPTY_NAMES.contains(&word))
+    EMPTY_NAMES.contains(&name) || name.split('_').any(|word| EMPTY_WORDS.contains(&word))
 }
 
 #[cfg(test)]
@@ -39,7 +40,13 @@ mod tests {
 
     #[test]
     fn a_name_that_says_nothing_is_found() {
-        for path in ["src/utils.rs", "src/key_helpers.rs", "tests/common/a.rs", "src/connection_manager.rs"] {
+        for path in [
+            "src/utils.rs",
+            "src/key_helpers.rs",
+            "tests/common/a.rs",
+            "src/connection_manager.rs",
+            "src/types.rs",
+        ] {
             assert_eq!(names(&Files::one(path, "")).len(), 1, "{path}");
         }
     }
@@ -47,6 +54,7 @@ mod tests {
     #[test]
     fn other_names_are_not_found() {
         assert_eq!(names(&Files::one("crates/core/src/model.rs", "")), []);
+        assert_eq!(names(&Files::one("crates/sources/tests/column_types.rs", "")), []);
         assert_eq!(names(&Files::one("docs/common.md", "")), []);
     }
 }
