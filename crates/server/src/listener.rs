@@ -107,10 +107,7 @@ async fn refuse(stream: &TcpStream, refusal: &[u8]) {
 /// Such a connection was gone before it was let in; the next one may be sound.
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// How many connections a door has and had.
@@ -162,9 +159,7 @@ impl ConnectionCounts {
         }
         counts.open.fetch_add(1, Ordering::Relaxed);
         counts.accepted.fetch_add(1, Ordering::Relaxed);
-        Some(Place {
-            counts: counts.clone(),
-        })
+        Some(Place { counts: counts.clone() })
     }
 }
 
@@ -202,10 +197,7 @@ mod tests {
         let listener = Listener::bind(FREE, 1).await.unwrap();
         let error = Listener::bind(listener.address(), 1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
-        assert!(
-            error.detail().contains(&listener.address().to_string()),
-            "{error}"
-        );
+        assert!(error.detail().contains(&listener.address().to_string()), "{error}");
     }
 
     #[tokio::test]

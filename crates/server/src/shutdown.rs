@@ -22,10 +22,7 @@ pub struct Shutdown {
 impl Shutdown {
     /// A program that runs. `limit` is how long connections may take to finish what is in flight.
     pub fn new(limit: Duration) -> Self {
-        Self {
-            begun: CancellationToken::new(),
-            limit,
-        }
+        Self { begun: CancellationToken::new(), limit }
     }
 
     /// Begins to shut down, once and for all; returns at once.
@@ -45,9 +42,7 @@ impl Shutdown {
 
     /// What a connection hears of it by. Connections do not share a lock for listening.
     pub fn signal(&self) -> ShutdownSignal {
-        ShutdownSignal {
-            begun: self.begun.child_token(),
-        }
+        ShutdownSignal { begun: self.begun.child_token() }
     }
 
     /// Waits for `connections`, which must have heard the signal, and aborts those that exceed the limit.
@@ -57,10 +52,7 @@ impl Shutdown {
         if tokio::time::timeout(self.limit, ended).await.is_ok() {
             return true;
         }
-        tracing::warn!(
-            left = connections.len(),
-            "connections did not finish in time; closing them"
-        );
+        tracing::warn!(left = connections.len(), "connections did not finish in time; closing them");
         connections.shutdown().await;
         false
     }
