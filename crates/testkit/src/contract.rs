@@ -2,3 +2,4 @@
 //! What every implementation of a core trait promises, as tests that each of them lists itself into.
 
 pub mod cache;
+pub mod source;

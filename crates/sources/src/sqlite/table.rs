@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Canonical, Change, Error, ErrorKind, Fingerprint, Intent, Key, Loaded, Loader, Prepared,
-    Result, Target, Write, Writer,
+    BoxFuture, Canonical, Change, Condition, Error, ErrorKind, Fingerprint, Intent, Key, Loaded, Loader,
+    Prepared, Result, Target, Write, Writer,
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -79,15 +79,24 @@ impl SqliteTable {
 
     fn step(&self, write: &Write) -> Result<Step> {
         let mapping = &self.plan.mapping;
-        let key = match &write.target {
-            Target::Key(key) => Some(mapping.key().read(key)?.0),
-            Target::New => None,
-        };
-        let row = match (&write.change, &write.target) {
-            (Change::Delete, _) => None,
-            (Change::Put { value, flags }, Target::Key(key)) => Some(mapping.replace(key, value, *flags)?),
-            (Change::Put { value, flags }, Target::New) => {
-                Some(mapping.create(value, *flags, Uuid::now_v7())?)
+        let (key, row) = match (&write.target, &write.change) {
+            (Target::Key(key), Change::Delete) => (Some(mapping.key().read(key)?.0), None),
+            (Target::Key(key), Change::Put { value, flags }) => {
+                let row = mapping.replace(key, value, *flags)?;
+                (Some(mapping.key().read(key)?.0), Some(row))
+            }
+            (Target::New, Change::Delete) => (None, None),
+            (Target::New, Change::Put { value, flags }) => {
+                let row = mapping.create(value, *flags, Uuid::now_v7())?;
+                return Ok(Step {
+                    // A new record never replaces one, whatever the condition.
+                    condition: match write.condition {
+                        Condition::Always => Condition::Absent,
+                        _ => write.condition.clone(),
+                    },
+                    key: row.key.iter().cloned().collect(),
+                    row: Some(row),
+                });
             }
         };
         Ok(Step { key, row, condition: write.condition.clone() })

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The sources that keep the promises of `throughline_testkit::contract::source`, and some that do not.
+
+use std::sync::Arc;
+
+use throughline_core::{BoxFuture, Canonical, Effect, Error, Intent, Key, Loaded, Loader, Prepared, Result};
+use throughline_core::{Write, Writer};
+use throughline_sources::sql::TableMapping;
+use throughline_sources::sqlite::{SqliteConfig, SqliteSource};
+use throughline_testkit::contract::source::{SourceSubject, SourceTable, broken_promises};
+
+mod sqlite {
+    use super::sqlite_subject;
+
+    throughline_testkit::source_contract!(sqlite_subject());
+}
+
+async fn sqlite_subject() -> SourceSubject {
+    let folder = tempfile::tempdir().expect("a scratch folder can be made");
+    let config = SqliteConfig {
+        create: true,
+        seed: Some(
+            "CREATE TABLE person (id INTEGER PRIMARY KEY, first_name TEXT NOT NULL, last_name TEXT);
+             CREATE TABLE note (name TEXT PRIMARY KEY, body TEXT) WITHOUT ROWID;"
+                .into(),
+        ),
+        ..SqliteConfig::new(folder.path().join("contract.db"))
+    };
+    let source = SqliteSource::open(&config).expect("a new file can be opened");
+    let table = |name: &str| {
+        let table = source.resource(&TableMapping::json(name)).expect("the table is there");
+        SourceTable { loader: table.clone(), writer: table }
+    };
+    SourceSubject {
+        person: table("person"),
+        note: table("note"),
+        load_statements: Box::new({
+            let source = source.clone();
+            move || source.stats().read_statements
+        }),
+        keep: Box::new((source, folder)),
+    }
+}
+
+/// Gives the writer's lock no thought.
+#[derive(Debug)]
+struct AlwaysFillable(Arc<dyn Loader>);
+
+impl Loader for AlwaysFillable {
+    fn canonical(&self, key: &Key) -> Result<Canonical> {
+        self.0.canonical(key)
+    }
+
+    fn load<'a>(&'a self, key: &'a Key, intent: Intent) -> BoxFuture<'a, Result<Loaded>> {
+        Box::pin(async move {
+            let loaded = self.0.load(key, intent).await?;
+            Ok(Loaded { fillable: true, ..loaded })
+        })
+    }
+
+    fn load_many<'a>(&'a self, keys: &'a [Key], intent: Intent) -> BoxFuture<'a, Result<Vec<Loaded>>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for key in keys {
+                all.push(self.load(key, intent.clone()).await?);
+            }
+            Ok(all)
+        })
+    }
+}
+
+/// Commits before it is asked to.
+#[derive(Debug)]
+struct Hasty(Arc<dyn Writer>);
+
+#[derive(Debug)]
+struct Done(Vec<Effect>);
+
+impl Writer for Hasty {
+    fn prepare<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let prepared = self.0.prepare(writes).await?;
+            let effects = prepared.effects().to_vec();
+            prepared.commit().await?;
+            Ok(Box::new(Done(effects)) as Box<dyn Prepared>)
+        })
+    }
+}
+
+impl Prepared for Done {
+    fn effects(&self) -> &[Effect] {
+        &self.0
+    }
+
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn roll_back(self: Box<Self>) -> BoxFuture<'static, std::result::Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Looks whether its condition holds before it writes, in another transaction.
+#[derive(Debug)]
+struct CheckThenAct(Arc<dyn Writer>);
+
+impl Writer for CheckThenAct {
+    fn prepare<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+        Box::pin(async move {
+            let looked = self.0.prepare(writes).await?;
+            let effects = looked.effects().to_vec();
+            looked.roll_back().await?;
+            if effects.iter().any(|effect| matches!(effect, Effect::Refused(_))) {
+                return Ok(Box::new(Done(effects)) as Box<dyn Prepared>);
+            }
+            let blind: Vec<Write> = writes
+                .iter()
+                .map(|write| Write { condition: throughline_core::Condition::Always, ..write.clone() })
+                .collect();
+            self.0.prepare(&blind).await
+        })
+    }
+}
+
+fn assert_convicted(broken: &[&str], promises: &[&str]) {
+    for promise in promises {
+        assert!(
+            broken.iter().any(|broken| broken.ends_with(promise)),
+            "{promise} was kept, broken: {broken:?}"
+        );
+    }
+}
+
+#[test]
+fn the_suite_finds_nothing_against_an_honest_source() {
+    assert_eq!(broken_promises(sqlite_subject), [""; 0]);
+}
+
+#[test]
+fn the_suite_convicts_a_loader_that_fills_always_and_loads_one_by_one() {
+    let broken = broken_promises(|| async {
+        let mut subject = sqlite_subject().await;
+        subject.person.loader = Arc::new(AlwaysFillable(subject.person.loader));
+        subject
+    });
+    assert_convicted(
+        &broken,
+        &[
+            "beside_a_prepared_write_the_old_row_is_read_and_not_filled",
+            "beside_a_prepared_insert_absence_is_not_filled",
+            "beside_a_prepared_delete_the_row_is_not_filled",
+            "another_spelling_of_a_key_is_never_fillable",
+            "without_a_lease_nothing_is_fillable",
+            "load_many_probes_each_key",
+            "load_many_answers_in_order_with_one_statement",
+        ],
+    );
+}
+
+#[test]
+fn the_suite_convicts_a_writer_that_commits_too_early() {
+    let broken = broken_promises(|| async {
+        let mut subject = sqlite_subject().await;
+        subject.person.writer = Arc::new(Hasty(subject.person.writer));
+        subject
+    });
+    assert_convicted(
+        &broken,
+        &[
+            "nothing_is_visible_before_the_commit",
+            "a_rolled_back_write_leaves_no_trace",
+            "a_dropped_write_leaves_no_trace",
+            "a_dropped_prepare_leaves_the_source_usable",
+            "random_writes_agree_with_a_model",
+        ],
+    );
+}
+
+#[test]
+fn the_suite_convicts_a_writer_that_checks_and_then_acts() {
+    let broken = broken_promises(|| async {
+        let mut subject = sqlite_subject().await;
+        subject.person.writer = Arc::new(CheckThenAct(subject.person.writer));
+        subject
+    });
+    assert_convicted(
+        &broken,
+        &["compare_and_set_loses_no_update", "of_many_inserts_of_a_key_one_takes_place"],
+    );
+}

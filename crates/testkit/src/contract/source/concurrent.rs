@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What holds when several callers act at once, or give up.
+
+use throughline_core::{Condition, Effect, Refusal};
+use tokio::task::JoinSet;
+
+use super::{SourceSubject, SourceTable, intent, key, person, put, stored, when};
+
+const WRITER_COUNT: usize = 8;
+
+pub async fn of_many_inserts_of_a_key_one_takes_place(subject: SourceSubject) {
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITER_COUNT {
+        let table = subject.person.clone();
+        writers.spawn(async move {
+            let insert = when(Condition::Absent, put("1", r#"{"first_name":"Ada"}"#));
+            table.write(insert).await
+        });
+    }
+    let effects = writers.join_all().await;
+    let created = effects.iter().filter(|effect| matches!(effect, Effect::Stored { created: true, .. }));
+    assert_eq!(created.count(), 1);
+    let refused = effects.iter().filter(|effect| **effect == Effect::Refused(Refusal::Exists));
+    assert_eq!(refused.count(), WRITER_COUNT - 1);
+}
+
+pub async fn compare_and_set_loses_no_update(subject: SourceSubject) {
+    subject.person.write(put("1", r#"{"first_name":"","last_name":"Lovelace"}"#)).await;
+    let mut writers = JoinSet::new();
+    for _ in 0..WRITER_COUNT {
+        let table = subject.person.clone();
+        writers.spawn(async move { while !append(&table).await {} });
+    }
+    writers.join_all().await;
+    let expected = person(1, &"x".repeat(WRITER_COUNT));
+    assert_eq!(subject.person.value("1").await, Some(expected));
+}
+
+/// Puts one more letter into the name, if nobody else changes the row meanwhile.
+async fn append(table: &SourceTable) -> bool {
+    let record = table.load("1", false).await.record.expect("the record is there");
+    let letters = record.value.iter().filter(|byte| **byte == b'x').count() + 1;
+    let value = format!(r#"{{"first_name":"{}"}}"#, "x".repeat(letters));
+    let unchanged = Condition::Unchanged(vec![record.version]);
+    matches!(table.write(when(unchanged, put("1", &value))).await, Effect::Stored { .. })
+}
+
+pub async fn a_commit_takes_place_although_its_future_is_dropped(subject: SourceSubject) {
+    let prepared = subject.person.prepare(&[put("1", r#"{"first_name":"Ada"}"#)]).await;
+    poll_beside(&subject.person, 0, prepared.commit()).await;
+    // The write behind it has to wait for it.
+    let effect = subject.person.write(put("1", r#"{"first_name":"Eve"}"#)).await;
+    assert!(!stored(&effect).2, "the row was there");
+}
+
+pub async fn a_dropped_load_leaves_the_source_usable(subject: SourceSubject) {
+    for id in 1..=20 {
+        subject.person.write(put(&id.to_string(), r#"{"first_name":"Ada"}"#)).await;
+    }
+    for turn in 0..60_u32 {
+        let asked = key(&(turn % 20 + 1).to_string());
+        poll_beside(&subject.person, turn % 4, subject.person.loader.load(&asked, intent(true))).await;
+        let other = i64::from(turn % 19 + 1);
+        assert_eq!(subject.person.value(&other.to_string()).await, Some(person(other, "Ada")));
+    }
+}
+
+pub async fn a_dropped_prepare_leaves_the_source_usable(subject: SourceSubject) {
+    for turn in 0..30 {
+        let writes = [put("1", r#"{"first_name":"dropped"}"#)];
+        poll_beside(&subject.person, turn % 7, subject.person.writer.prepare(&writes)).await;
+    }
+    let effect = subject.person.write(put("1", r#"{"first_name":"Ada"}"#)).await;
+    assert!(stored(&effect).2, "nothing of what was dropped took place");
+    assert_eq!(subject.person.value("1").await, Some(person(1, "Ada")));
+}
+
+/// Polls `work` until it ends or `turns` other loads were answered, at least once; then drops it.
+async fn poll_beside(table: &SourceTable, turns: u32, work: impl Future) {
+    let others = async {
+        for _ in 0..turns {
+            table.load("999", false).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = work => {}
+        () = others => {}
+    }
+}
