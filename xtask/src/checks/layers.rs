@@ -39,10 +39,10 @@ const LAYERS: [Layer; 13] = [
     layer(RESILIENCE, &[CORE]),
     layer(CACHES, &[CORE, WIRE]),
     layer(SOURCES, &[CORE]),
-    // Its strategies are tested with the cache that needs no server.
+    // Strategies and front doors are tested with the cache that needs no server.
     Layer { name: ENGINE, uses: &[CORE, RESILIENCE], tests_use: &[CACHES] },
     layer(FACADE, &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES]),
-    layer(SERVER, &[CORE, WIRE, FACADE]),
+    Layer { name: SERVER, uses: &[CORE, WIRE, FACADE], tests_use: &[CACHES] },
     layer(CLI, &[CORE, FACADE, SERVER]),
     layer(TESTKIT, &[CORE]),
     layer(SIM, &[CORE, WIRE, FACADE, TESTKIT]),
