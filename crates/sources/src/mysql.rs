@@ -129,10 +129,12 @@ impl MysqlSource {
             let detail = format!("database `{database}` has no table `{}`", settings.table);
             Error::new(ErrorKind::Configuration, "map a table", detail)
         })?;
+        let key_chars_max = found.key_chars_max();
         let mapping = Mapping::new(Arc::new(found.table), settings)?;
         let plan = Plan {
             statements: Statements::new(self.shared.flavour.dialect(), &mapping),
             mapping,
+            key_chars_max,
             obstacle: found.obstacle,
             unique_indexes: found.unique_indexes,
             lock_denied: AtomicBool::new(false),

@@ -17,6 +17,15 @@ pub(super) struct Found {
     pub(super) obstacle: Option<String>,
     /// The names of its unique indexes, the primary key's included.
     pub(super) unique_indexes: Vec<String>,
+    /// The last character that each column can hold, where it is less than Unicode's.
+    chars_max: Vec<Option<char>>,
+}
+
+impl Found {
+    /// The last character that each column of the key can hold, where that is known and less than Unicode's.
+    pub(super) fn key_chars_max(&self) -> Vec<Option<char>> {
+        self.table.primary_key.iter().map(|place| self.chars_max[*place]).collect()
+    }
 }
 
 const TABLES: &str = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES \
@@ -55,6 +64,7 @@ pub(super) async fn read(session: &mut Session, database: &str) -> Result<Vec<Fo
             let check = format!("json_valid(`{}`)", text(row, 1).replace('`', "``"));
             let is_json = json.contains(&(text(row, 0), check));
             found.table.columns.push(column(row, is_json));
+            found.chars_max.push(char_max(&text(row, 4)));
         }
     }
     for row in &unique {
@@ -106,6 +116,7 @@ fn table(database: &str, row: &Row) -> Found {
             format!("its engine {engine} has no transactions and row locks: ALTER TABLE … ENGINE = InnoDB gives it both")
         }),
         unique_indexes: Vec::new(),
+        chars_max: Vec::new(),
     }
 }
 
@@ -203,6 +214,15 @@ fn kind(
 /// the end (PAD SPACE); MariaDB's `_nopad_bin` and MySQL's `_0900_bin` do not.
 fn compares_exactly(collation: &str) -> bool {
     collation.ends_with("_nopad_bin") || collation.ends_with("_0900_bin")
+}
+
+/// The last character of a collation's character set, where it is easily told and less than Unicode's.
+fn char_max(collation: &str) -> Option<char> {
+    match collation.split('_').next()? {
+        "utf8" | "utf8mb3" => Some('\u{ffff}'),
+        "ascii" => Some('\x7f'),
+        _ => None,
+    }
 }
 
 /// The texts of `enum('a','b''c')`.

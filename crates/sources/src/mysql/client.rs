@@ -6,6 +6,7 @@
 //! ever driven by the worker task that owns it, which nobody cancels, and a statement that takes too long
 //! costs the connection.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,11 +40,17 @@ pub(super) enum Role {
 }
 
 /// A server, as whoever connects sees it.
-#[derive(Debug)]
 pub(super) struct Server {
     config: MysqlConfig,
     options: Opts,
     counters: Counters,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The driver's options would show the password.
+        f.debug_struct("Server").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -97,10 +104,13 @@ impl Server {
             role: Role::Catalogue,
             server: Arc::clone(self),
             limit: self.statement_limit(),
+            packet_len_max: usize::MAX,
         };
-        let answer = session.command("SELECT VERSION()").await.map_err(failed)?;
-        let version: Option<String> = answer.rows.into_iter().next().and_then(|mut row| row.take(0));
+        let answer = session.command("SELECT VERSION(), @@max_allowed_packet").await.map_err(failed)?;
+        let mut row = answer.rows.into_iter().next();
+        let version = row.as_mut().and_then(|row| row.take_opt::<String, _>(0)?.ok());
         let flavour = Flavour::read(&version.unwrap_or_default())?;
+        session.packet_len_max = row.and_then(|mut row| row.take_opt(1)?.ok()).unwrap_or(usize::MAX);
         session.flavour = Some(flavour);
         // A little longer than a prepared write may live, so that its worker rolls back first.
         let idle_ms = config.prepared_life_ms + 2_000;
@@ -128,13 +138,22 @@ pub(super) struct Answer {
 }
 
 /// An open connection.
-#[derive(Debug)]
 pub(super) struct Session {
     conn: Option<Conn>,
     flavour: Option<Flavour>,
     role: Role,
     server: Arc<Server>,
     limit: Duration,
+    packet_len_max: usize,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("role", &self.role)
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -153,6 +172,10 @@ impl Session {
         sql: &str,
         values: Vec<Value>,
     ) -> std::result::Result<Answer, Failure> {
+        // The server would close the connection in the middle of it.
+        if packet_len(&values) > self.packet_len_max {
+            return Err(Failure::TooLarge);
+        }
         self.guarded(async |conn: &mut Conn| {
             let mut result = conn.exec_iter(sql, values).await?;
             let rows = result.collect().await?;
@@ -223,4 +246,15 @@ impl Session {
 /// The error of a call that no worker may take.
 pub(super) fn closed(operation: &'static str) -> Error {
     Error::new(ErrorKind::Closed, operation, "the source was shut down")
+}
+
+/// About how many bytes a statement's values are on the wire, and certainly not fewer.
+fn packet_len(values: &[Value]) -> usize {
+    const HEAD_LEN: usize = 64;
+    let len = |value: &Value| match value {
+        // Its bytes, their length, its type and its bit among the nulls.
+        Value::Bytes(bytes) => bytes.len() + 12,
+        _ => 16,
+    };
+    HEAD_LEN + values.iter().map(len).sum::<usize>()
 }

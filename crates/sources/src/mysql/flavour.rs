@@ -79,7 +79,7 @@ impl Flavour {
         format!(
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,\
              NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', innodb_lock_wait_timeout = 1, \
-             foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, wait_timeout = 86400, {limits}, \
+             sql_safe_updates = 0, wait_timeout = 86400, {limits}, \
              autocommit = {}",
             u8::from(autocommit)
         )

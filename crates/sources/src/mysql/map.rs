@@ -4,7 +4,6 @@
 //! A server's message may hold values ("Duplicate entry 'x' for key 'y'"), so none is ever passed on: our
 //! text is made from the error's number and from names that the catalogue confirms.
 
-use std::borrow::Cow;
 use std::io;
 
 use mysql_async::{DriverError, IoError};
@@ -58,11 +57,7 @@ impl Failure {
     /// The name of the index when a row with the same unique value exists.
     pub(super) fn duplicate_index(&self) -> Option<&str> {
         match self {
-            Self::Server { code: 1062 | 1586, message } => {
-                let name = message.strip_suffix('\'')?.rsplit('\'').next()?;
-                // MySQL 8 writes `table.index`, MariaDB the index alone.
-                Some(name.rsplit_once('.').map_or(name, |(_, index)| index))
-            }
+            Self::Server { code: 1062 | 1586, message } => duplicate_index(message),
             _ => None,
         }
     }
@@ -141,75 +136,86 @@ fn server_error(
     message: &str,
     is_name: &dyn Fn(&str) -> bool,
 ) -> Error {
-    let column = || match last_quoted(message.rsplit_once(" at row ").map_or(message, |(head, _)| head)) {
+    let kind = kind_of(code);
+    let column = |quoted: Option<&str>| match quoted {
         Some(name) if is_name(name) => format!("column `{name}`"),
         _ => format!("a column of table `{table}`"),
     };
-    let named = |what: &str, name: Option<&str>| match name {
-        Some(name) if is_name(name) => format!("table `{table}`: {what} `{name}`"),
-        _ => format!("table `{table}`: {what}"),
-    };
-    let (kind, detail): (ErrorKind, Cow<'static, str>) = match code {
-        1048 | 1263 => (
-            ErrorKind::InvalidValue,
-            format!("{} must not be null", first_column(message, is_name, table)).into(),
-        ),
-        1364 => (
-            ErrorKind::InvalidValue,
-            format!("{} has no default and must be given", first_column(message, is_name, table)).into(),
-        ),
-        1264 | 1690 | 1416 => (ErrorKind::InvalidValue, format!("{}: out of range", column()).into()),
-        1406 | 1162 => (ErrorKind::InvalidValue, format!("{}: too long", column()).into()),
-        1265 | 1292 | 1366 | 1367 | 1411 | 1525 | 3140 | 3141 | 3156 => {
-            (ErrorKind::InvalidValue, format!("{}: the value does not fit its type", column()).into())
+    let detail = match (kind, code) {
+        (ErrorKind::InvalidValue, 1048 | 1263 | 1364) => {
+            let what = if code == 1364 { "has no default and must be given" } else { "must not be null" };
+            format!("{} {what}", column(message.split(['\'', '`']).nth(1)))
         }
-        1906 | 3105 => {
-            (ErrorKind::InvalidValue, format!("{} is generated and cannot be set", column()).into())
+        (ErrorKind::InvalidValue, _) => {
+            let head = message.rsplit_once(" at row ").map_or(message, |(head, _)| head);
+            format!("{}: {}", column(last_quoted(head)), unfit(code))
         }
-        1118 | 1301 => (ErrorKind::TooLarge, format!("table `{table}`: the row is too large").into()),
-        1062 | 1586 => {
-            let failure = Failure::Server { code, message: message.into() };
-            let index = failure.duplicate_index();
-            (ErrorKind::Constraint, named("another row has the same value in the unique index", index).into())
-        }
-        1216 | 1452 => (
-            ErrorKind::Constraint,
-            format!("table `{table}`: a foreign key refers to a row that does not exist").into(),
-        ),
-        1217 | 1451 => (
-            ErrorKind::Constraint,
-            format!("table `{table}`: a row of another table refers to this one").into(),
-        ),
-        3819 | 4025 => {
-            (ErrorKind::Constraint, format!("table `{table}`: a check constraint is not met").into())
-        }
-        1644 | 1643 => {
-            (ErrorKind::Constraint, format!("table `{table}`: a trigger refused the write").into())
-        }
-        1044 | 1142 | 1143 | 1227 | 1370 => (
-            ErrorKind::Denied,
-            format!("table `{table}`: the account lacks the right: GRANT it, or use another account").into(),
-        ),
-        1290 | 1792 | 1836 => {
-            (ErrorKind::Denied, "the server is read-only: is it a replica? connect to the primary".into())
-        }
-        1205 | 1213 | 3572 => {
-            (ErrorKind::Timeout, format!("table `{table}`: another transaction holds a lock").into())
-        }
-        1317 | 1907 | 1969 | 3024 => (
-            ErrorKind::Timeout,
-            format!("table `{table}`: the server stopped the statement at its time limit").into(),
-        ),
-        1040 | 1203 | 1226 | 1041 | 1037 => (ErrorKind::Overloaded, "the server is at its limit".into()),
-        1054 | 1146 | 1049 => (
-            ErrorKind::Configuration,
-            format!("table `{table}` was altered or dropped since its catalogue was read").into(),
-        ),
-        _ => (ErrorKind::Other, format!("table `{table}`: MySQL error {code}").into()),
+        (ErrorKind::Constraint, 1062 | 1586) => match duplicate_index(message) {
+            Some(index) if is_name(index) => {
+                format!("table `{table}`: another row has the same value in the unique index `{index}`")
+            }
+            _ => format!("table `{table}`: another row has the same value in a unique index"),
+        },
+        (ErrorKind::Other, _) => format!("table `{table}`: MySQL error {code}"),
+        _ => format!("table `{table}`: {}", reason(code)),
     };
     let error = Error::new(kind, operation, detail);
-    // The statement was undone, so the same call may be made again.
-    if kind == ErrorKind::Timeout { error.with_retry(Retry::Safe) } else { error }
+    match kind {
+        // The statement was undone, so the same call may be made again.
+        ErrorKind::Timeout => error.with_retry(Retry::Safe),
+        _ => error,
+    }
+}
+
+fn kind_of(code: u16) -> ErrorKind {
+    match code {
+        1048 | 1263 | 1364 => ErrorKind::InvalidValue,
+        1264 | 1416 | 1690 | 1162 | 1406 => ErrorKind::InvalidValue,
+        1265 | 1292 | 1366 | 1367 | 1411 | 1525 | 3140 | 3141 | 3156 | 1906 | 3105 => ErrorKind::InvalidValue,
+        1118 | 1301 => ErrorKind::TooLarge,
+        1062 | 1586 | 1216 | 1217 | 1451 | 1452 | 3819 | 4025 | 1643 | 1644 => ErrorKind::Constraint,
+        1044 | 1142 | 1143 | 1227 | 1370 | 1290 | 1792 | 1836 => ErrorKind::Denied,
+        1205 | 1213 | 3572 | 1317 | 1907 | 1969 | 3024 => ErrorKind::Timeout,
+        1037 | 1040 | 1041 | 1203 | 1226 => ErrorKind::Overloaded,
+        1049 | 1054 | 1146 | 1665 => ErrorKind::Configuration,
+        1267 | 1270 | 1271 => ErrorKind::InvalidKey,
+        _ => ErrorKind::Other,
+    }
+}
+
+/// What is wrong with a value.
+fn unfit(code: u16) -> &'static str {
+    match code {
+        1264 | 1690 => "out of range",
+        1162 | 1406 => "too long",
+        1906 | 3105 => "is generated and cannot be set",
+        _ => "the value does not fit its type",
+    }
+}
+
+/// What is wrong with a statement on a table.
+fn reason(code: u16) -> &'static str {
+    match code {
+        1118 | 1301 => "the row is too large",
+        1216 | 1452 => "a foreign key refers to a row that does not exist",
+        1217 | 1451 => "a row of another table refers to this one",
+        1643 | 1644 => "a trigger refused the write",
+        3819 | 4025 => "a check constraint is not met",
+        1290 | 1792 | 1836 => "the server is read-only: is it a replica? connect to the primary",
+        1044 | 1142 | 1143 | 1227 | 1370 => "the account lacks the right: GRANT it, or use another account",
+        1205 | 1213 | 3572 => "another transaction holds a lock",
+        1317 | 1907 | 1969 | 3024 => "the server stopped the statement at its time limit",
+        1665 => "the server's binlog_format is STATEMENT: set it to MIXED or ROW",
+        1049 | 1054 | 1146 => "it was altered or dropped since its catalogue was read",
+        1267 | 1270 | 1271 => "the key's character set lacks a character",
+        _ => "the server is at its limit",
+    }
+}
+
+/// The name of the index in `Duplicate entry 'x' for key 'name'`; MySQL 8 writes `table.name`.
+fn duplicate_index(message: &str) -> Option<&str> {
+    let name = message.strip_suffix('\'')?.rsplit('\'').next()?;
+    Some(name.rsplit_once('.').map_or(name, |(_, index)| index))
 }
 
 /// The error of a COMMIT: only an answer that means "rolled back" says how it went.
@@ -283,14 +289,6 @@ pub(super) fn connect_error(place: &str, user: &str, database: &str, failure: Fa
             };
             error(ErrorKind::Unavailable, detail).with_cause(cause)
         }
-    }
-}
-
-/// The first quoted word, for messages that begin with the column (`Column 'x' cannot be null`).
-fn first_column(message: &str, is_name: &dyn Fn(&str) -> bool, table: &str) -> String {
-    match message.split(['\'', '`']).nth(1) {
-        Some(name) if is_name(name) => format!("column `{name}`"),
-        _ => format!("a column of table `{table}`"),
     }
 }
 

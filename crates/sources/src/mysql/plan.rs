@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mysql_async::{Row, Value as Wire};
-use throughline_core::{Canonical, Key, Record, Result};
+use throughline_core::{Canonical, Error, ErrorKind, Key, Record, Result};
 
 use super::cell::{from_wire, to_wire};
 use crate::sql::{Lock, Mapping, Statements, Value};
@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) statements: Statements,
     /// Why transactions and row locks cannot be relied on, if they cannot.
     pub(super) obstacle: Option<String>,
+    /// The last character that each column of the key can hold, where it is less than Unicode's.
+    pub(super) key_chars_max: Vec<Option<char>>,
     /// The names of the table's unique indexes.
     pub(super) unique_indexes: Vec<String>,
     /// Whether the server refused a look-up its lock, for want of a right.
@@ -60,6 +62,15 @@ impl Plan {
     /// As [`crate::sql::KeyMap::read`].
     pub(super) fn asked(&self, key: &Key) -> Result<Asked> {
         let (values, canonical) = self.mapping.key().read(key)?;
+        for (value, max) in values.iter().zip(&self.key_chars_max) {
+            if let (Value::Text(text), Some(max)) = (value, max)
+                && text.chars().any(|char| char > *max)
+            {
+                // The server would compare every row with it, or refuse the statement.
+                let detail = format!("table `{}`: its key's character set lacks a character", self.name());
+                return Err(Error::new(ErrorKind::InvalidKey, "read a key", detail));
+            }
+        }
         let values = values.into_iter().map(to_wire).collect();
         Ok(match canonical {
             Canonical::Same => Asked { key: key.clone(), canonical: true, values },

@@ -176,7 +176,9 @@ mod tests {
     #[tokio::test]
     async fn a_batch_holds_what_joins_up_to_its_weight() {
         let queue = Queue::new(10, 3);
-        [1, 2, 1, 1, 1].map(|table| queue.push(look(table)).unwrap());
+        for table in [1, 2, 1, 1, 1] {
+            queue.push(look(table)).unwrap();
+        }
         assert_eq!(queue.take().await.unwrap(), [look(1), look(1), look(1)]);
         assert_eq!(queue.take().await.unwrap(), [look(2)]);
         assert_eq!(queue.take().await.unwrap(), [look(1)]);

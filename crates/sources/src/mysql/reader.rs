@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mysql_async::Value;
-use throughline_core::{Error, Key, Loaded, Record, Result, Sent};
+use throughline_core::{Error, ErrorKind, Key, Loaded, Record, Result, Sent};
 use tokio::sync::oneshot;
 
 use super::client::{Role, Server, Session};
@@ -70,33 +70,66 @@ impl Work for Reader {
     const ROLE: Role = Role::Reader;
 
     async fn run(&self, session: &mut Session, batch: Vec<LookUp>) -> std::result::Result<(), Vec<LookUp>> {
-        let Some(first) = batch.first() else {
-            return Ok(());
-        };
+        let mut todo = vec![batch];
+        while let Some(batch) = todo.pop() {
+            let Some(unanswered) = self.read(session, batch).await else {
+                continue;
+            };
+            let (mut batch, failure) = unanswered;
+            match failure {
+                failure if failure.is_lost() => {
+                    batch.extend(todo.into_iter().flatten());
+                    return Err(batch);
+                }
+                // A key that the server cannot even compare must not take its neighbours with it.
+                Failure::Server { .. } if batch.len() > 1 => {
+                    let second = batch.split_off(batch.len() / 2);
+                    todo.extend([second, batch]);
+                }
+                failure => refuse_all(batch, &failure),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Reader {
+    /// Reads all keys of a batch; gives it back with the reason when that fails.
+    async fn read(&self, session: &mut Session, batch: Vec<LookUp>) -> Option<(Vec<LookUp>, Failure)> {
+        let first = batch.first()?;
         let (plan, fill) = (Arc::clone(&first.plan), first.fill);
         let asked: Vec<Asked> = batch.iter().flat_map(|look_up| look_up.keys.iter().cloned()).collect();
-        Counters::add(&self.server.counters().keys_read, asked.len());
         // From here on the statement may see the rows as they are now: nobody may join these flights.
         batch.iter().for_each(|look_up| look_up.sent.trip());
         let mut query = Query { session, plan: &plan, found: HashMap::with_capacity(asked.len()) };
         let outcome = if fill { query.probe(&asked).await } else { query.read_plainly(&asked).await };
         let found = query.found;
-        match outcome {
-            Ok(()) => {
-                let refused = asked.iter().filter(|asked| !found[&asked.key].probed).count();
-                if fill {
-                    Counters::add(&self.server.counters().probes_refused, refused);
-                }
-                answer(batch, &found);
-                Ok(())
-            }
-            Err(failure) if failure.is_lost() => Err(batch),
-            Err(failure) => {
-                let error = statement_error(OPERATION, plan.name(), &failure, &|name| plan.has_name(name));
-                batch.into_iter().for_each(|look_up| look_up.refuse(error.clone()));
-                Ok(())
-            }
+        if let Err(failure) = outcome {
+            return Some((batch, failure));
         }
+        let counters = self.server.counters();
+        Counters::add(&counters.keys_read, asked.len());
+        if fill {
+            let refused = asked.iter().filter(|asked| !found[&asked.key].probed).count();
+            Counters::add(&counters.probes_refused, refused);
+        }
+        answer(batch, &found);
+        None
+    }
+}
+
+fn refuse_all(batch: Vec<LookUp>, failure: &Failure) {
+    for look_up in batch {
+        let plan = Arc::clone(&look_up.plan);
+        let error = statement_error(OPERATION, plan.name(), failure, &|name| plan.has_name(name));
+        look_up.refuse(match error.kind() {
+            // A look-up has no values but those of its key.
+            ErrorKind::InvalidValue => {
+                let detail = format!("table `{}`: no row can have it", plan.name());
+                Error::new(ErrorKind::InvalidKey, OPERATION, detail)
+            }
+            _ => error,
+        });
     }
 }
 
@@ -128,7 +161,7 @@ impl Query<'_> {
             return self.read_plainly(asked).await;
         }
         let mut held: Vec<Range<usize>> = Vec::new();
-        let mut todo = vec![0..asked.len()];
+        let mut todo = Vec::from([Range { start: 0, end: asked.len() }]);
         let mut statement_count = 0;
         while let Some(range) = todo.pop() {
             if statement_count >= PROBE_COUNT_MAX {

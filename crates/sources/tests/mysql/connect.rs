@@ -29,6 +29,15 @@ async fn a_wrong_password_is_denied_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn what_is_printed_of_a_source_hides_the_password() {
+    let config = config();
+    let password = server().url().split([':', '@']).nth(2).unwrap().to_owned();
+    let source = MysqlSource::connect(config, &TestTasks).await.unwrap();
+    let shown = format!("{source:?}");
+    assert!(shown.contains("throughline") && !shown.contains(&password), "{shown}");
+}
+
+#[tokio::test]
 async fn a_database_that_does_not_exist_is_named() {
     let error = refused(|config| config.database = "nowhere".into()).await;
     assert_eq!(error.kind(), ErrorKind::Configuration);

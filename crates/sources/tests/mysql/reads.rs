@@ -215,3 +215,52 @@ async fn a_composite_key_of_bytes_and_numbers_finds_its_row() {
     let seen: Vec<_> = loaded.iter().map(|loaded| (loaded.record.is_some(), loaded.fillable)).collect();
     assert_eq!(seen, [(true, true), (true, true), (false, true)]);
 }
+
+#[tokio::test]
+async fn a_key_that_cannot_be_compared_does_not_harm_its_neighbours() {
+    let schema =
+        "create table w (k varchar(20) character set latin1 primary key); insert into w values ('a'), ('b');
+        create table u (k varchar(20) character set utf8mb3 primary key); insert into u values ('a'), ('b');
+        create table d (k date primary key); insert into d values ('2024-01-01'), ('2024-01-02')";
+    let database = Database::new("reads_uncomparable", schema).await;
+    for (name, names) in
+        [("w", ["a", "😀", "b"]), ("u", ["a", "😀", "b"]), ("d", ["2024-01-01", "x", "2024-01-02"])]
+    {
+        let table = database.table(name).await;
+        let keys = names.map(key);
+        let loads = join_all(keys.iter().map(|key| table.load(key, intent(true)))).await;
+        for neighbour in [&loads[0], &loads[2]] {
+            let loaded = neighbour.as_ref().unwrap();
+            assert!(loaded.record.is_some() && loaded.fillable, "{name}: {loaded:?}");
+        }
+        match &loads[1] {
+            Ok(loaded) => assert!(loaded.record.is_none() && !loaded.fillable, "{name}: {loaded:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::InvalidKey, "{name}: {error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_long_decimal_key_means_one_row() {
+    let schema = "create table n (k decimal(30,2) primary key, v int);
+        insert into n values (1234567890123456789012345678.25, 1), (1234567890123456789012345678.50, 2)";
+    let database = Database::new("reads_decimal", schema).await;
+    let table = database.table("n").await;
+    let found = value(&table, "1234567890123456789012345678.5").await.unwrap();
+    assert_eq!(found, "{\"k\":1234567890123456789012345678.50,\"v\":2}");
+    assert!(!fill(&table, "1234567890123456789012345678.5").await.fillable);
+    assert!(fill(&table, "1234567890123456789012345678.50").await.fillable);
+    apply(&table, put("1234567890123456789012345678.25", "{\"v\":9}")).await.unwrap();
+    assert_eq!(database.sql("select group_concat(v order by k) from n"), "9,2");
+}
+
+#[tokio::test]
+async fn a_full_queue_is_overloaded() {
+    let schema = "create table t (id int primary key)";
+    let database = Database::with_config("reads_overloaded", schema, |config| config.queue_len_max = 2).await;
+    let table = database.table("t").await;
+    let keys = [key("1"), key("2"), key("3")];
+    let loads = join_all(keys.iter().map(|key| table.load(key, intent(false)))).await;
+    assert!(loads[0].is_ok() && loads[1].is_ok());
+    assert_eq!(loads[2].as_ref().unwrap_err().kind(), ErrorKind::Overloaded);
+}

@@ -320,3 +320,20 @@ async fn triggers_and_computed_columns_are_seen_in_the_record() {
     assert_eq!(error.kind(), ErrorKind::InvalidValue);
     assert_eq!(database.sql("select v from t"), "cba");
 }
+
+#[tokio::test]
+async fn a_row_beyond_the_packet_limit_is_too_large_and_harms_nobody() {
+    let database = Database::new("writes_packet", "create table t (id int primary key, v longtext)").await;
+    let table = database.table("t").await;
+    for length in [16_000_000, 17_000_000, 40_000_000] {
+        let body = format!("{{\"v\":\"{}\"}}", "x".repeat(length));
+        let outcome = apply(&table, put("1", &body)).await;
+        match outcome {
+            Ok(effect) => assert_eq!((length, stored(&effect).1.len()), (16_000_000, length + 15)),
+            Err(error) => {
+                assert_eq!((error.kind(), length > 16_000_000), (ErrorKind::TooLarge, true), "{error}")
+            }
+        }
+    }
+    apply(&table, put("2", "{\"v\":\"new\"}")).await.unwrap();
+}
