@@ -1,18 +1,56 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sources that keep the promises of `throughline_testkit::contract::source`, and some that do not.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use throughline_core::{BoxFuture, Canonical, Effect, Error, Intent, Key, Loaded, Loader, Prepared, Result};
 use throughline_core::{Write, Writer};
+use throughline_sources::mysql::{MysqlConfig, MysqlSource};
 use throughline_sources::sql::TableMapping;
 use throughline_sources::sqlite::{SqliteConfig, SqliteSource};
 use throughline_testkit::contract::source::{SourceSubject, SourceTable, broken_promises};
+use throughline_testkit::{Mariadb, MariadbOptions, TestTasks};
+
+mod mysql {
+    use super::mysql_subject;
+
+    throughline_testkit::source_contract!(mysql_subject());
+}
 
 mod sqlite {
     use super::sqlite_subject;
 
     throughline_testkit::source_contract!(sqlite_subject());
+}
+
+/// A database of its own on a server that all promises share.
+async fn mysql_subject() -> SourceSubject {
+    static SERVER: LazyLock<Mariadb> = LazyLock::new(|| Mariadb::start(MariadbOptions::fast()));
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("contract_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let url = SERVER.create_database(&name);
+    SERVER.execute(&format!(
+        "use {name};
+         CREATE TABLE person (id BIGINT AUTO_INCREMENT PRIMARY KEY, first_name TEXT NOT NULL, last_name TEXT);
+         CREATE TABLE note (name VARCHAR(190) COLLATE utf8mb4_nopad_bin PRIMARY KEY, body TEXT);"
+    ));
+    let config = MysqlConfig::parse_url(&url).expect("the server knows its URL");
+    let source = MysqlSource::connect(config, &TestTasks).await.expect("the server runs");
+    let source = Arc::new(source);
+    let table = async |name: &str| {
+        let table = source.resource(&TableMapping::json(name)).await.expect("the table is there");
+        SourceTable { loader: table.clone(), writer: table }
+    };
+    SourceSubject {
+        person: table("person").await,
+        note: table("note").await,
+        load_statements: Box::new({
+            let source = Arc::clone(&source);
+            move || source.stats().read_statements
+        }),
+        keep: Box::new(source),
+    }
 }
 
 async fn sqlite_subject() -> SourceSubject {
