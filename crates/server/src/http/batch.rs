@@ -66,13 +66,14 @@ pub(crate) async fn get_many(
 struct Answer<'a> {
     path: &'a RecordPath,
     bytes: BytesMut,
-    bytes_max: usize,
+    /// How many bytes of records there is still room for.
+    room: usize,
 }
 
 impl<'a> Answer<'a> {
-    fn new(path: &'a RecordPath, bytes_max: usize) -> Self {
+    fn new(path: &'a RecordPath, room: usize) -> Self {
         let bytes = BytesMut::from(&b"{\"results\":["[..]);
-        Self { path, bytes, bytes_max }
+        Self { path, bytes, room }
     }
 
     fn add(&mut self, text: &str, read: Outcome<Read>) {
@@ -93,10 +94,11 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Refuses a record that would make the answer larger than it may be.
-    fn within_limit(&self, read: Read) -> Outcome<Read> {
-        let more = read.record.as_ref().map_or(0, |record| record.value.len());
-        if self.bytes.len() + more <= self.bytes_max {
+    /// Refuses a record that there is no room for.
+    fn within_limit(&mut self, read: Read) -> Outcome<Read> {
+        let needed = read.record.as_ref().map_or(0, |record| record.value.len());
+        if let Some(left) = self.room.checked_sub(needed) {
+            self.room = left;
             return Ok(read);
         }
         let detail = "the answer has no room for this record; ask for fewer keys at once";

@@ -21,12 +21,18 @@ use tokio::net::TcpStream;
 use super::phase::Phase;
 use crate::http::problem::{MEDIA_TYPE, Problem, ProblemKind};
 
+/// How much is read and thrown away after such a document: a connection that is closed before everything was
+/// read is reset, and the client would not see the document.
+const DISCARD_BYTES_MAX: usize = 256 * 1024;
+
 /// A client's connection.
 pub(super) struct ClientStream {
     stream: TcpStream,
     phase: Phase,
     /// A document that replaces what hyper wrote, as far as it is still to be sent.
     instead: Bytes,
+    /// How much more is to be thrown away before the connection is closed.
+    discard_bytes: usize,
     stuck_max: Duration,
     /// Running while the client takes nothing.
     stuck: Option<Pin<Box<dyn Sleep>>>,
@@ -34,18 +40,18 @@ pub(super) struct ClientStream {
 
 impl ClientStream {
     pub(super) fn new(stream: TcpStream, phase: Phase, stuck_max: Duration) -> Self {
-        Self { stream, phase, instead: Bytes::new(), stuck_max, stuck: None }
+        Self { stream, phase, instead: Bytes::new(), discard_bytes: 0, stuck_max, stuck: None }
     }
 
-    /// Passes `written` on, unless it is pending for too long.
-    fn within_limit(
+    /// Passes `done` on, unless it is pending for too long.
+    fn within_limit<T>(
         &mut self,
         context: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        done: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if done.is_ready() {
             self.stuck = None;
-            return written;
+            return done;
         }
         let limit = self.stuck_max;
         let stuck = self.stuck.get_or_insert_with(|| TokioTimer::new().sleep(limit));
@@ -62,6 +68,7 @@ impl ClientStream {
         // Without a status it is the rest of an answer that has been replaced.
         if let Some(status) = status {
             self.instead = whole_answer(&refusal(status), status).into();
+            self.discard_bytes = DISCARD_BYTES_MAX;
         }
     }
 
@@ -70,6 +77,19 @@ impl ClientStream {
             let written = Pin::new(&mut self.stream).poll_write(context, &self.instead);
             let written = ready!(self.within_limit(context, written))?;
             self.instead.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads on until the client has seen that it is not listened to any more, or for long enough.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.discard_bytes > 0 {
+            let mut scratch = [0; 4096];
+            let mut scratch = ReadBuf::new(&mut scratch);
+            let read = Pin::new(&mut self.stream).poll_read(context, &mut scratch);
+            ready!(self.within_limit(context, read))?;
+            let len = scratch.filled().len();
+            self.discard_bytes = if len == 0 { 0 } else { self.discard_bytes.saturating_sub(len) };
         }
         Poll::Ready(Ok(()))
     }
@@ -146,6 +166,7 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_instead(context))?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        self.poll_discard(context)
     }
 }
