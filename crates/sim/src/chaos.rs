@@ -22,6 +22,10 @@ use crate::{Epoch, Workload};
 const SEARCH_LEN_MAX: usize = 30_000;
 /// The least that memcached takes, twice its largest item; for runs in which it is to evict.
 const MEMORY_MIN_MB: u32 = 2;
+/// Without a binary log InnoDB shows a commit to others before its log is on disk: a database that is killed at
+/// that moment has shown what it then never had, and no cache in front of it can help. With one, a commit is
+/// prepared on disk and written to the binary log before anybody sees it.
+const DURABLE_BEFORE_VISIBLE: [&str; 3] = ["--log-bin=binary-log", "--sync-binlog=1", "--binlog-format=ROW"];
 
 /// What a run does, whatever the system.
 #[derive(Clone, Debug)]
@@ -71,7 +75,9 @@ impl Arena {
     /// # Panics
     /// When it does not come up, with the end of its log.
     pub fn start() -> Self {
-        Self { database: Arc::new(Mariadb::start(MariadbOptions::default())) }
+        let options =
+            MariadbOptions { durable: true, args: DURABLE_BEFORE_VISIBLE.map(str::to_owned).to_vec() };
+        Self { database: Arc::new(Mariadb::start(options)) }
     }
 
     /// Makes the database `name` with the checker's tables, and an empty memcached; blocks until it answers.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `throughline-sim chaos`: runs daemons and controls against real servers under faults, and judges them.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use throughline_core::Result;
@@ -147,9 +149,9 @@ fn chaos(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration) -> Chaos {
     Chaos { workload, faults: args.faults.0.clone(), quiet }
 }
 
+/// Chance from outside: the standard library's hashers are keyed by the operating system's.
 fn arbitrary_seed() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(32)
+    RandomState::new().build_hasher().finish()
 }
 
 /// Prints the table, and examples of what failed; whether every run came out as it must.
