@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use crate::table::{Outcome, Row};
 
-const SENTINEL: &[u8] = b"MN\r\n";
+/// Asked behind every row; no row asks for this key, so its answer ends the row's.
+const LAST_REQUEST: &[u8] = b"mg the-end-of-the-row k\r\n";
+const LAST_ANSWER: &[u8] = b"EN kthe-end-of-the-row\r\n";
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Refused connections take some 20 µs each, so this is about ten seconds as well.
 const CONNECTS_MAX: usize = 500_000;
@@ -48,13 +50,13 @@ impl Memcached {
         let mut stream = TcpStream::connect(self.address).expect("memcached listens");
         stream.set_read_timeout(Some(WAIT_MAX)).expect("the wait is not zero");
         stream.write_all(&row.sent).expect("memcached reads");
-        // A sentinel behind a line without an end would complete that line.
+        // Behind a line without an end the last request would be part of that line.
         if !row.theirs.closed {
-            stream.write_all(b"mn\r\n").expect("memcached reads");
+            stream.write_all(LAST_REQUEST).expect("memcached reads");
         }
         let mut answer = Vec::new();
         let mut buf = [0; 4096];
-        while !answer.ends_with(SENTINEL) {
+        while !answer.ends_with(LAST_ANSWER) {
             match stream.read(&mut buf) {
                 Ok(0) => return Outcome { answer, closed: true },
                 Ok(len) => answer.extend_from_slice(&buf[..len]),
@@ -67,7 +69,7 @@ impl Memcached {
                 }
             }
         }
-        let answer = answer.strip_suffix(SENTINEL).map(<[u8]>::to_vec).unwrap_or(answer);
+        let answer = answer.strip_suffix(LAST_ANSWER).map(<[u8]>::to_vec).unwrap_or(answer);
         Outcome { answer, closed: false }
     }
 }
