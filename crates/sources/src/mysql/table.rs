@@ -40,7 +40,8 @@ impl MysqlTable {
     }
 
     /// Why the resource cannot be strict, if it cannot, as far as is known: the table's engine has no row
-    /// locks, or the server refused the account a locking look-up. Nothing is fillable then.
+    /// locks (then writes are refused, too), or the server denied the account a look-up with a lock, which
+    /// shows at the first fill (then nothing is fillable any more).
     pub fn strict_obstacle(&self) -> Option<String> {
         let denied = || {
             (!self.plan.can_probe()).then(|| {

@@ -51,6 +51,26 @@ async fn a_killed_server_is_unavailable_and_its_return_is_noticed() {
 }
 
 #[tokio::test]
+async fn calls_under_way_when_the_server_dies_say_what_is_known() {
+    let (server, _source, table) = start(|_| ()).await;
+    let prepared = prepare(&table, put("1", "{\"v\":\"lost\"}")).await.unwrap();
+    value(&table, "2").await;
+    server.pause();
+    let key = key("2");
+    let (mut load, mut commit) = (table.load(&key, intent(true)), prepared.commit());
+    assert!(futures_util::poll!(&mut load).is_pending() && futures_util::poll!(&mut commit).is_pending());
+    let (load, commit, ()) = tokio::join!(load, commit, async {
+        // Both statements are on their way once the workers have had their turn.
+        tokio::task::yield_now().await;
+        server.kill();
+    });
+    assert_eq!(load.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(commit.unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    server.restart();
+    assert_eq!(recovered(&table).await, "{\"id\":1,\"v\":\"old\"}");
+}
+
+#[tokio::test]
 async fn a_restart_between_two_calls_is_not_noticed() {
     let (server, _source, table) = start(|_| ()).await;
     apply(&table, put("1", "{\"v\":\"new\"}")).await.unwrap();

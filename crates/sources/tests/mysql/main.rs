@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The MySQL source against a real MariaDB. One server for all tests, a database for each.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails is a test that fails, in helpers too")]
+
+mod columns;
 mod connect;
 mod faults;
 mod fixture;
 mod reads;
-mod types;
 mod writes;

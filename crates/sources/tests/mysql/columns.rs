@@ -36,7 +36,7 @@ async fn every_type_survives_the_way_to_json_and_back() {
          insert into a ({names}) values {}; create table b like a",
         ROWS.join(", ")
     );
-    let database = Database::new("types_all", &schema).await;
+    let database = Database::new("columns_all", &schema).await;
     let (a, b) = (database.table("a").await, database.table("b").await);
     for id in ["1", "2", "3", "4"] {
         let original = value(&a, id).await.expect("the row was inserted");
@@ -63,7 +63,7 @@ async fn values_are_shown_as_the_database_means_them() {
         set time_zone = '+00:00';
         insert into a values (18446744073709551615, 1.5, '2024-02-29 12:34:56.789', '2024-02-29 12:34:56.5', '', null, x'0001',
             '{\"b\": 1, \"a\": [ ]}', 257, '😀', 0.1)";
-    let database = Database::new("types_shown", schema).await;
+    let database = Database::new("columns_shown", schema).await;
     let table = database.table("a").await;
     assert_eq!(
         value(&table, "18446744073709551615").await.unwrap(),
