@@ -126,6 +126,8 @@ fn command_lines() -> Vec<Row> {
         closes("POST /x HTTP/1.1\r\nHost: a\r\n", ""),
         row("get / HTTP/1.1\r\n", "END\r\n"),
         row("delete / HTTP/1.1\r\n", BAD_DELETE),
+        row("gopher / HTTP/1.1\r\n", ERROR),
+        row("mx HTTP/1.1\r\n", ERROR),
         row("shutdown\r\n", "ERROR: shutdown not enabled\r\n"),
         row("shutdown graceful\r\n", "ERROR: shutdown not enabled\r\n"),
         row("bget c3\r\n", "END\r\n").but(ERROR, "an undocumented name for get, gone since before 1.4"),
