@@ -6,6 +6,12 @@ use std::collections::VecDeque;
 use parking_lot::{Condvar, Mutex};
 use throughline_core::{Error, ErrorKind, Result};
 
+/// Something that its pusher may lose interest in while it waits.
+pub(super) trait Waiting {
+    /// Whether nobody waits for it any more.
+    fn is_given_up(&self) -> bool;
+}
+
 /// Never makes the pusher wait: what does not fit is refused.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
@@ -23,7 +29,7 @@ struct State<T> {
     closed: bool,
 }
 
-impl<T> Queue<T> {
+impl<T: Waiting> Queue<T> {
     pub(super) fn new(len_max: usize, takers: usize) -> Self {
         Self {
             state: Mutex::new(State { items: VecDeque::new(), idle: 0, closed: false }),
@@ -72,6 +78,10 @@ impl<T> Queue<T> {
             return Err(Error::new(ErrorKind::Closed, operation, "the SQLite source is closed"));
         }
         if state.items.len() >= self.len_max {
+            // Those who gave up must not keep others out.
+            state.items.retain(|item| !item.is_given_up());
+        }
+        if state.items.len() >= self.len_max {
             let detail = format!("{} already wait for an SQLite connection", self.len_max);
             return Err(Error::new(ErrorKind::Overloaded, operation, detail));
         }
@@ -86,7 +96,24 @@ impl<T> Queue<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ErrorKind, Queue};
+    use super::{ErrorKind, Queue, Waiting};
+
+    /// An item that is given up when it is negative.
+    impl Waiting for i32 {
+        fn is_given_up(&self) -> bool {
+            *self < 0
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_makes_room() {
+        let queue = Queue::new(1, 1);
+        queue.push("test", -1).unwrap();
+        queue.push("test", 1).unwrap();
+        let mut batch = vec![];
+        assert!(queue.take(&mut batch, 9));
+        assert_eq!(batch, [1]);
+    }
 
     #[test]
     fn what_does_not_fit_is_refused_and_the_rest_keeps_its_order() {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::held::Held;
 use super::plan::Plan;
-use super::queue::Queue;
+use super::queue::{Queue, Waiting};
 use super::stats::Counters;
 use crate::sql::Value;
 
@@ -148,14 +148,16 @@ fn loaded(plan: &Plan, look: &Look, record: Option<Record>, is_same: bool) -> Lo
     }
 }
 
-impl Request {
+impl Waiting for Request {
     fn is_given_up(&self) -> bool {
         match &self.asked {
             Asked::One(_, reply) => reply.is_closed(),
             Asked::Many(_, reply) => reply.is_closed(),
         }
     }
+}
 
+impl Request {
     fn may_need_several(&self) -> bool {
         matches!(self.asked, Asked::Many(..))
     }

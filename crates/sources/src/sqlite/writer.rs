@@ -16,7 +16,7 @@ use super::held::Held;
 use super::map::is_io;
 use super::plan::Plan;
 use super::prepared::{SqlitePrepared, Verdict, prepared};
-use super::queue::Queue;
+use super::queue::{Queue, Waiting};
 use super::stats::Counters;
 
 /// What the writer is asked to do.
@@ -26,6 +26,15 @@ pub(super) enum Job {
     Prepare { plan: Arc<Plan>, steps: Vec<Step>, reply: oneshot::Sender<Result<SqlitePrepared>> },
     /// Say whether another program committed since this was last asked.
     Poll { reply: oneshot::Sender<Result<bool>> },
+}
+
+impl Waiting for Job {
+    fn is_given_up(&self) -> bool {
+        match self {
+            Self::Prepare { reply, .. } => reply.is_closed(),
+            Self::Poll { reply } => reply.is_closed(),
+        }
+    }
 }
 
 /// What the writing thread works with.
@@ -64,14 +73,12 @@ impl Writer {
         let mut next = Vec::with_capacity(1);
         let jobs = Arc::clone(&self.jobs);
         while jobs.take(&mut next, 1) {
-            match next.pop() {
-                Some(Job::Prepare { plan, steps, reply }) if !reply.is_closed() => {
-                    self.write(&plan, &steps, reply)
-                }
+            match next.pop().filter(|job| !job.is_given_up()) {
+                Some(Job::Prepare { plan, steps, reply }) => self.write(&plan, &steps, reply),
                 Some(Job::Poll { reply }) => {
                     let _ = reply.send(self.poll());
                 }
-                _ => {}
+                None => {}
             }
         }
     }
