@@ -51,11 +51,7 @@ fn main() {
     for _ in 0..ROUNDS {
         theirs = theirs.min(timed(&keys, |key| plain.get(key).is_some()));
         ours = ours.min(timed(&keys, |key| {
-            let slot = SlotRef {
-                resource: resource.as_str(),
-                generation,
-                key: key.as_str(),
-            };
+            let slot = SlotRef { resource: resource.as_str(), generation, key: key.as_str() };
             matches!(black_box(local.try_get(slot)), LocalLookup::Hit(_))
         }));
     }
@@ -80,15 +76,8 @@ fn timed(keys: &[Key], look: impl Fn(&Key) -> bool) -> Duration {
 }
 
 fn fill(cache: &MemoryCache, resource: &ResourceName, key: Key, value: Bytes) {
-    let slot = Slot {
-        resource: resource.clone(),
-        route: Route::default(),
-        key,
-    };
-    let entry = Entry {
-        record: Some(Record::from_content(value)),
-        fingerprint: Fingerprint::default(),
-    };
+    let slot = Slot { resource: resource.clone(), route: Route::default(), key };
+    let entry = Entry { record: Some(Record::from_content(value)), fingerprint: Fingerprint::default() };
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let mut look = cache.get(&slot);
     let std::task::Poll::Ready(Ok(Lookup::Leased(lease))) = look.as_mut().poll(&mut context) else {

@@ -5,6 +5,8 @@
 //! needs a lease or a mark, and the contract suite of `throughline-testkit` holds each to the same promises.
 
 mod identity;
+mod memcached;
 mod memory;
 
+pub use memcached::{MemcachedCache, MemcachedConfig, MemcachedProbe, MemcachedStats};
 pub use memory::{MemoryCache, MemoryConfig, PlainMemory, PlainMemoryConfig};

@@ -53,10 +53,7 @@ pub struct MemoryConfig {
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self {
-            capacity_bytes: 256 * 1024 * 1024,
-            notes_len_max: 65_536,
-        }
+        Self { capacity_bytes: 256 * 1024 * 1024, notes_len_max: 65_536 }
     }
 }
 
@@ -76,9 +73,7 @@ pub struct MemoryCache {
 
 impl fmt::Debug for MemoryCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryCache")
-            .field("weight_max", &self.weight_max)
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryCache").field("weight_max", &self.weight_max).finish_non_exhaustive()
     }
 }
 
@@ -86,12 +81,8 @@ impl MemoryCache {
     /// An empty cache.
     pub fn new(config: &MemoryConfig, clock: Arc<dyn Clock>) -> Self {
         let options = stored::options(config.capacity_bytes, stored::ENTRY_BYTES_ESTIMATE);
-        let values = Values::with_options(
-            options,
-            ByWeight,
-            RandomState::default(),
-            DefaultLifecycle::default(),
-        );
+        let values =
+            Values::with_options(options, ByWeight, RandomState::default(), DefaultLifecycle::default());
         Self {
             weight_max: stored::weight_max(config.capacity_bytes, values.shard_capacity()),
             values,
@@ -140,10 +131,7 @@ impl MemoryCache {
             Some(Kind::Mark) => Lookup::Marked,
             Some(Kind::Lease) => Lookup::Busy,
             None => match self.note(&mut notes, key, Kind::Lease, now) {
-                Some(token) => Lookup::Leased(Lease {
-                    slot: slot.clone(),
-                    token,
-                }),
+                Some(token) => Lookup::Leased(Lease { slot: slot.clone(), token }),
                 None => Lookup::Refused,
             },
         }
@@ -157,10 +145,7 @@ impl MemoryCache {
         // Where there is no room for the mark, the slot is empty and its tokens are void, which is all that a
         // mark must do; only the publish will be refused.
         let token = self.note(&mut notes, key, Kind::Mark, self.clock.now());
-        Mark {
-            slot: slot.clone(),
-            token,
-        }
+        Mark { slot: slot.clone(), token }
     }
 
     fn note(&self, notes: &mut NotesShard, key: StoredKey, kind: Kind, now: Tick) -> Option<Token> {
@@ -169,15 +154,8 @@ impl MemoryCache {
             Kind::Lease => LEASE_MS,
             Kind::Mark => MARK_MS,
         };
-        let note = Note {
-            kind,
-            number,
-            until: now.after_ms(life_ms),
-        };
-        notes.insert(key, note, now).then_some(Token {
-            connection: self.id,
-            number,
-        })
+        let note = Note { kind, number, until: now.after_ms(life_ms) };
+        notes.insert(key, note, now).then_some(Token { connection: self.id, number })
     }
 
     /// Stores `entry` if `token` is still the slot's, and takes the note away.

@@ -16,11 +16,7 @@ pub(super) struct StoredKey {
 
 impl StoredKey {
     pub(super) fn of(slot: &Slot) -> Self {
-        Self {
-            resource: slot.resource.clone(),
-            generation: slot.route.generation,
-            key: slot.key.clone(),
-        }
+        Self { resource: slot.resource.clone(), generation: slot.route.generation, key: slot.key.clone() }
     }
 
     /// Bytes of its own on the heap; the resource's name is shared by all.

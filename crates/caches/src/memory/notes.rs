@@ -45,10 +45,7 @@ impl Notes {
             len_max: len_max.div_ceil(SHARDS),
             swept: Tick::default(),
         };
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
-            hasher: RandomState::default(),
-        }
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(), hasher: RandomState::default() }
     }
 
     /// Locks the notes of a slot, and of those that share its shard.
@@ -69,10 +66,7 @@ pub(super) struct NotesShard {
 impl NotesShard {
     /// The kind of the slot's note, if it has one that has not expired.
     pub(super) fn kind(&self, key: &StoredKey, now: Tick) -> Option<Kind> {
-        self.notes
-            .get(key)
-            .filter(|note| now < note.until)
-            .map(|note| note.kind)
+        self.notes.get(key).filter(|note| now < note.until).map(|note| note.kind)
     }
 
     /// Replaces the slot's note; `false` when it had none and there is no room.

@@ -34,9 +34,7 @@ pub struct PlainMemoryConfig {
 
 impl Default for PlainMemoryConfig {
     fn default() -> Self {
-        Self {
-            capacity_bytes: 64 * 1024 * 1024,
-        }
+        Self { capacity_bytes: 64 * 1024 * 1024 }
     }
 }
 
@@ -100,9 +98,7 @@ fn weight(key_len: usize, value_len: usize) -> u64 {
 
 impl fmt::Debug for PlainMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlainMemory")
-            .field("weight_max", &self.weight_max)
-            .finish_non_exhaustive()
+        f.debug_struct("PlainMemory").field("weight_max", &self.weight_max).finish_non_exhaustive()
     }
 }
 
@@ -110,12 +106,8 @@ impl PlainMemory {
     /// An empty space.
     pub fn new(config: &PlainMemoryConfig, clock: Arc<dyn Clock>) -> Self {
         let options = stored::options(config.capacity_bytes, stored::ENTRY_BYTES_ESTIMATE);
-        let values = Values::with_options(
-            options,
-            ByWeight,
-            RandomState::default(),
-            DefaultLifecycle::default(),
-        );
+        let values =
+            Values::with_options(options, ByWeight, RandomState::default(), DefaultLifecycle::default());
         Self {
             weight_max: stored::weight_max(config.capacity_bytes, values.shard_capacity()),
             values,
@@ -167,21 +159,18 @@ impl PlainMemory {
             {
                 return PlainStored::TooLarge;
             }
-            (PlainWhen::Append, Some(held)) => PlainValue {
-                value: joined(&held.value, &fresh.value),
-                ..held
-            },
-            (PlainWhen::Prepend, Some(held)) => PlainValue {
-                value: joined(&fresh.value, &held.value),
-                ..held
-            },
+            (PlainWhen::Append, Some(held)) => {
+                PlainValue { value: joined(&held.value, &fresh.value), ..held }
+            }
+            (PlainWhen::Prepend, Some(held)) => {
+                PlainValue { value: joined(&fresh.value, &held.value), ..held }
+            }
         };
         if self.is_too_large(key.len(), stored.value.len()) {
             return PlainStored::TooLarge;
         }
         let cas = self.next_cas.fetch_add(1, Ordering::Relaxed);
-        self.values
-            .insert(PlainKey(key.into()), PlainValue { cas, ..stored });
+        self.values.insert(PlainKey(key.into()), PlainValue { cas, ..stored });
         PlainStored::Stored(cas)
     }
 
@@ -192,9 +181,7 @@ impl PlainMemory {
     fn drop_item(&self, key: &[u8]) -> bool {
         let now = self.clock.now();
         let _ordered = self.lock(key);
-        self.values
-            .remove(&PlainKeyRef(key))
-            .is_some_and(|(_, held)| !held.is_expired(now))
+        self.values.remove(&PlainKeyRef(key)).is_some_and(|(_, held)| !held.is_expired(now))
     }
 
     fn prolong(&self, key: &[u8], ttl_ms: Option<u64>) -> bool {
@@ -204,9 +191,7 @@ impl PlainMemory {
             return false;
         };
         let deadline = ttl_ms.map(|ttl_ms| now.after_ms(ttl_ms));
-        self.values
-            .replace(PlainKey(key.into()), PlainValue { deadline, ..held }, true)
-            .is_ok()
+        self.values.replace(PlainKey(key.into()), PlainValue { deadline, ..held }, true).is_ok()
     }
 }
 
@@ -241,17 +226,7 @@ impl PlainStore for PlainMemory {
             let now = self.clock.now();
             let deadline = ttl_ms.map(|ttl_ms| now.after_ms(ttl_ms));
             // The cas number is given in `store`, when it is known that there is a store.
-            Ok(self.store(
-                key,
-                PlainValue {
-                    value,
-                    flags,
-                    cas: 0,
-                    deadline,
-                },
-                when,
-                now,
-            ))
+            Ok(self.store(key, PlainValue { value, flags, cas: 0, deadline }, when, now))
         })
     }
 

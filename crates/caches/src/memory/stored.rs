@@ -30,18 +30,11 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn new(entry: Entry, now: Tick, ttl_ms: u64) -> Self {
-        Self {
-            entry,
-            stored: now,
-            deadline: now.after_ms(ttl_ms),
-        }
+        Self { entry, stored: now, deadline: now.after_ms(ttl_ms) }
     }
 
     pub(super) fn with_life(self, now: Tick, ttl_ms: u64) -> Self {
-        Self {
-            deadline: now.after_ms(ttl_ms),
-            ..self
-        }
+        Self { deadline: now.after_ms(ttl_ms), ..self }
     }
 
     pub(super) fn is_expired(&self, now: Tick) -> bool {
@@ -50,11 +43,7 @@ impl Stored {
 
     #[inline]
     pub(super) fn into_hit(self, now: Tick) -> Hit {
-        Hit {
-            age_ms: now.ms_since(self.stored),
-            ttl_left_ms: self.deadline.ms_since(now),
-            entry: self.entry,
-        }
+        Hit { age_ms: now.ms_since(self.stored), ttl_left_ms: self.deadline.ms_since(now), entry: self.entry }
     }
 }
 
@@ -70,11 +59,7 @@ impl Weighter<StoredKey, Stored> for ByWeight {
 
 /// The weight of an entry: its bytes and its share of the tables.
 pub(super) fn weight(key: &StoredKey, stored: &Stored) -> u64 {
-    let value_len = stored
-        .entry
-        .record
-        .as_ref()
-        .map_or(0, |record| record.value.len());
+    let value_len = stored.entry.record.as_ref().map_or(0, |record| record.value.len());
     (FIXED_BYTES + key.text_len() + value_len) as u64
 }
 

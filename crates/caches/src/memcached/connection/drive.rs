@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The background work of one place of the pool: connect, write, read, and again.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use throughline_core::Error;
+use throughline_wire::memcached::Limits;
+use throughline_wire::memcached::response::{Parsed, Response, parse};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::sleep;
+
+use super::super::answer::Answer;
+use super::super::stats::MemcachedStats;
+use super::super::{map, probe};
+use super::{Connection, Line, State};
+
+/// The first and the longest pause between two attempts to connect.
+const BACK_OFF_MS: (u64, u64) = (10, 1_000);
+/// A connection that lived so long was no failed attempt.
+const LIVED_MS: u64 = 1_000;
+/// Room for many small answers in one read.
+const READ_LEN: usize = 64 * 1024;
+/// A buffer that one large value made larger than this is given back.
+const KEPT_LEN_MAX: usize = 1024 * 1024;
+
+/// What the writer is to do next.
+enum Output {
+    Write(Vec<u8>),
+    Wait,
+    End,
+}
+
+impl Connection {
+    /// Keeps a connection until the place is closed.
+    pub(super) async fn drive(self: Arc<Self>) {
+        let mut back_off_ms = BACK_OFF_MS.0;
+        loop {
+            let began = self.clock.now();
+            tokio::select! {
+                () = self.closed() => return,
+                () = self.live_once() => {}
+            }
+            if self.clock.now().ms_since(began) >= LIVED_MS {
+                back_off_ms = BACK_OFF_MS.0;
+            }
+            // Half of the pause is left to chance, so that many clients do not return together.
+            let pause_ms = back_off_ms / 2 + self.rng.below(back_off_ms / 2 + 1);
+            tokio::select! {
+                () = self.closed() => return,
+                () = sleep(Duration::from_millis(pause_ms)) => {}
+            }
+            back_off_ms = (back_off_ms * 2).min(BACK_OFF_MS.1);
+        }
+    }
+
+    /// One connection, from its opening to its end.
+    async fn live_once(&self) {
+        let mut stream = match self.open().await {
+            Ok(stream) => stream,
+            Err(error) => return self.set_down(error),
+        };
+        let Some((id, value_len_max)) = self.admitted(&mut stream).await else { return };
+        let (read, write) = stream.split();
+        let error = tokio::select! {
+            error = self.write_requests(id, write) => error,
+            error = self.read_answers(id, read, value_len_max) => error,
+            error = self.watch(id) => error,
+            () = self.ended(id) => return,
+        };
+        self.end(id, &error);
+    }
+
+    async fn open(&self) -> Result<TcpStream, Error> {
+        let connect = async {
+            let stream = TcpStream::connect(&self.config.address).await?;
+            // Requests are gathered by us; waiting for more would only delay them.
+            stream.set_nodelay(true)?;
+            Ok::<_, io::Error>(stream)
+        };
+        let limit = Duration::from_millis(self.config.connect_timeout_ms);
+        match tokio::time::timeout(limit, connect).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(cause)) => Err(map::io(&self.config, "no connection", cause)),
+            Err(_) => Err(map::late(&self.config, self.config.connect_timeout_ms)),
+        }
+    }
+
+    /// Asks the server what it is and opens the queue if it will do.
+    async fn admitted(&self, stream: &mut TcpStream) -> Option<(u64, usize)> {
+        let probe = match probe::ask(stream, &self.config).await {
+            Ok(probe) => probe,
+            Err(error) => {
+                self.set_down(error);
+                return None;
+            }
+        };
+        let id = crate::identity::next();
+        let value_len_max = probe.item_len_max();
+        let mut state = self.state.lock();
+        if matches!(*state, State::Closed) {
+            return None;
+        }
+        *state = State::Up(Line {
+            id,
+            probe,
+            output: Vec::new(),
+            waiting: Default::default(),
+            next_opaque: 1,
+            is_ending: false,
+        });
+        drop(state);
+        MemcachedStats::count(&self.stats.connects);
+        self.changed.notify_waiters();
+        Some((id, value_len_max))
+    }
+
+    fn set_down(&self, error: Error) {
+        let mut state = self.state.lock();
+        if !matches!(*state, State::Closed) {
+            *state = State::Down(error);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    async fn closed(&self) {
+        self.until(|state| matches!(state, State::Closed).then_some(())).await;
+    }
+
+    /// Waits until `id` is no longer the present connection, because a caller has ended it.
+    async fn ended(&self, id: u64) {
+        self.until(|state| (!matches!(state, State::Up(line) if line.id == id)).then_some(())).await;
+    }
+
+    /// Writes what has gathered, all of it at once.
+    async fn write_requests(&self, id: u64, mut write: WriteHalf<'_>) -> Error {
+        let mut spare = Vec::new();
+        loop {
+            let mut batch = match self.take_output(id, std::mem::take(&mut spare)) {
+                Output::Write(batch) => batch,
+                Output::Wait => {
+                    self.output.notified().await;
+                    continue;
+                }
+                Output::End => return map::corrupt(&self.config, "a value of another key"),
+            };
+            MemcachedStats::count(&self.stats.round_trips);
+            if let Err(cause) = write.write_all(&batch).await {
+                return map::io(&self.config, "the connection broke", cause);
+            }
+            batch.clear();
+            if batch.capacity() <= KEPT_LEN_MAX {
+                spare = batch;
+            }
+        }
+    }
+
+    fn take_output(&self, id: u64, spare: Vec<u8>) -> Output {
+        match &mut *self.state.lock() {
+            State::Up(line) if line.id == id && !line.output.is_empty() => {
+                Output::Write(std::mem::replace(&mut line.output, spare))
+            }
+            State::Up(line) if line.id == id && !line.is_ending => Output::Wait,
+            _ => Output::End,
+        }
+    }
+
+    async fn read_answers(&self, id: u64, mut read: ReadHalf<'_>, value_len_max: usize) -> Error {
+        let limits = Limits { value_len_max, ..Limits::default() };
+        let mut buffer = BytesMut::with_capacity(READ_LEN);
+        loop {
+            match read.read_buf(&mut buffer).await {
+                Ok(0) => return map::unavailable(&self.config, "it closed the connection"),
+                Ok(_) => {}
+                Err(cause) => return map::io(&self.config, "the connection broke", cause),
+            }
+            loop {
+                match parse(&buffer, &limits) {
+                    Parsed::Response { response, consumed } => {
+                        if let Err(error) = self.deliver(id, &response) {
+                            return error;
+                        }
+                        buffer.advance(consumed);
+                    }
+                    Parsed::Incomplete { need } => {
+                        if buffer.is_empty() && buffer.capacity() > KEPT_LEN_MAX {
+                            buffer = BytesMut::new();
+                        }
+                        buffer.reserve(READ_LEN.max(need.saturating_sub(buffer.len())));
+                        break;
+                    }
+                    Parsed::Malformed { what } => return map::corrupt(&self.config, what),
+                }
+            }
+        }
+    }
+
+    /// Hands a response to whoever is first in the order.
+    fn deliver(&self, id: u64, response: &Response<'_>) -> Result<(), Error> {
+        let waiting = match &mut *self.state.lock() {
+            State::Up(line) if line.id == id => line.waiting.pop_front(),
+            _ => None,
+        };
+        let Some(waiting) = waiting else {
+            return Err(map::corrupt(&self.config, "it answered what nobody had asked"));
+        };
+        let answer = match Answer::read(response, waiting.opaque) {
+            Ok(answer) => answer,
+            Err(unfit) => {
+                let error = map::corrupt(&self.config, unfit.0);
+                if let Some(reply) = waiting.reply {
+                    let _ = reply.send(Err(error.clone()));
+                }
+                return Err(error);
+            }
+        };
+        let unclaimed = match waiting.reply {
+            Some(reply) => reply.send(Ok(answer)).err().and_then(Result::ok),
+            None => Some(answer),
+        };
+        if let (Some(answer), Some(key)) = (unclaimed, waiting.give_back) {
+            self.give_back(id, &key, &answer);
+        }
+        Ok(())
+    }
+
+    /// Ends when no answer has come for a whole period in which one was due. Callers notice a late answer
+    /// themselves; this is for those who have gone.
+    async fn watch(&self, id: u64) -> Error {
+        let mut last = None;
+        loop {
+            sleep(Duration::from_millis(self.config.mark_timeout_ms)).await;
+            let first = match &*self.state.lock() {
+                State::Up(line) if line.id == id => line.waiting.front().map(|waiting| waiting.opaque),
+                _ => None,
+            };
+            if first.is_some() && first == last {
+                MemcachedStats::count(&self.stats.timeouts);
+                return map::late(&self.config, self.config.mark_timeout_ms);
+            }
+            last = first;
+        }
+    }
+}

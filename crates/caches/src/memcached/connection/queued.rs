@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A request that was queued, until its answer is taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use throughline_core::{Error, Result};
+use tokio::sync::oneshot;
+
+use super::super::answer::Answer;
+use super::super::map;
+use super::super::stats::MemcachedStats;
+use super::Connection;
+
+/// A request that was queued. Dropped before its answer was taken, it gives back what the answer gives.
+#[derive(Debug)]
+pub(in super::super) struct Queued {
+    connection: Arc<Connection>,
+    line: u64,
+    give_back: Option<Box<[u8]>>,
+    coming: oneshot::Receiver<Result<Answer>>,
+    /// The answer, from its receipt until it is taken.
+    received: Option<Result<Answer>>,
+}
+
+impl Queued {
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        line: u64,
+        give_back: Option<Box<[u8]>>,
+        coming: oneshot::Receiver<Result<Answer>>,
+    ) -> Self {
+        Self { connection, line, give_back, coming, received: None }
+    }
+
+    /// The number of the connection that carries it.
+    pub(in super::super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Why there is no answer, once that is known.
+    pub(in super::super) fn error(&self) -> Option<&Error> {
+        self.received.as_ref().and_then(|received| received.as_ref().err())
+    }
+
+    /// The answer, once it was received.
+    pub(in super::super) fn take(mut self) -> Result<Answer> {
+        self.received.take().expect("taken once, after it was received")
+    }
+
+    async fn receive(&mut self) {
+        if self.received.is_none() {
+            let answer = (&mut self.coming).await;
+            self.received = Some(answer.expect("whoever takes a waiting caller out of the queue answers it"));
+        }
+    }
+
+    /// Receives what has come; if nothing has, ends the connection, since whatever comes on it is late.
+    fn receive_or_end(&mut self, timeout_ms: u64) {
+        if self.received.is_some() {
+            return;
+        }
+        self.received = Some(self.coming.try_recv().unwrap_or_else(|_| {
+            let error = map::late(&self.connection.config, timeout_ms);
+            if self.connection.end(self.line, &error) {
+                MemcachedStats::count(&self.connection.stats.timeouts);
+            }
+            Err(error)
+        }));
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let Some(key) = self.give_back.take() else { return };
+        // Closed first: an answer that comes afterwards is given back by whoever brings it.
+        self.coming.close();
+        let received = self.received.take().or_else(|| self.coming.try_recv().ok());
+        if let Some(Ok(answer)) = received {
+            self.connection.give_back(self.line, &key, &answer);
+        }
+    }
+}
+
+/// Waits until every request has its answer or its error.
+///
+/// # Cancel safety
+/// Answers that were received stay with their requests, so dropping the future loses none.
+pub(in super::super) async fn receive_all(queued: &mut [&mut Queued], timeout_ms: u64) {
+    let all = async {
+        for queued in queued.iter_mut() {
+            queued.receive().await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_millis(timeout_ms), all).await.is_err() {
+        for queued in queued {
+            queued.receive_or_end(timeout_ms);
+        }
+    }
+}
