@@ -84,11 +84,7 @@ impl House {
 
     /// A request that is sent by [`Ask::send`].
     pub(crate) fn ask(&self, method: &str, path: &str) -> Ask {
-        Ask {
-            router: self.router.clone(),
-            builder: Request::builder().method(method).uri(path),
-            body: Bytes::new(),
-        }
+        Ask::new(&self.router, method, path)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -154,6 +150,11 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    pub(crate) fn new(router: &axum::Router, method: &str, path: &str) -> Self {
+        let builder = Request::builder().method(method).uri(path);
+        Self { router: router.clone(), builder, body: Bytes::new() }
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
         self

@@ -11,5 +11,6 @@ mod house;
 mod keys;
 mod problems;
 mod reading;
+mod sample;
 mod wire;
 mod writing;

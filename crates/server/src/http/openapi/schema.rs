@@ -72,7 +72,8 @@ fn example_of(field: &Field) -> Value {
         (JsonType::Integer, _) => json!(1),
         (JsonType::Number, _) => json!(1.5),
         (JsonType::Boolean, _) => json!(true),
-        (JsonType::Any, _) => json!({}),
+        // Most columns that take anything are SQLite's texts.
+        (JsonType::Any, _) => json!("text"),
         (JsonType::String, Some("date")) => json!("2026-01-31"),
         (JsonType::String, Some("time")) => json!("12:30:00"),
         (JsonType::String, Some("date-time")) => json!("2026-01-31T12:30:00Z"),
