@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use throughline_core::{Error, ErrorKind, Result, Rng};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::{Counts, Fault, Injection, Lane, Plan};
@@ -45,6 +46,8 @@ pub struct Injector {
     faults: Vec<Fault>,
     seed: u64,
     deadline: Instant,
+    /// Held while the database is away, and while a daemon starts, which needs it.
+    database_is_up: Mutex<()>,
 }
 
 impl Injector {
@@ -52,7 +55,7 @@ impl Injector {
     pub fn new(targets: Targets, faults: &[Fault], seed: u64, duration: Duration) -> Self {
         let possible = |fault: &Fault| fault.lane() != Lane::Daemons || !targets.daemons.is_empty();
         let faults = faults.iter().copied().filter(possible).collect();
-        Self { targets, faults, seed, deadline: Instant::now() + duration }
+        Self { targets, faults, seed, deadline: Instant::now() + duration, database_is_up: Mutex::new(()) }
     }
 
     /// Injects until the deadline and returns how often. Every process runs again when it returns.
@@ -100,11 +103,20 @@ impl Injector {
     async fn inject(&self, injection: Injection, slots: &mut Slots) -> Result<bool> {
         let targets = &self.targets;
         match injection.fault {
-            Fault::DaemonKill => self.kill(self.daemon(injection.target), injection.hold).await?,
+            Fault::DaemonKill => {
+                let daemon = self.daemon(injection.target);
+                blocking(daemon, |daemon| daemon.kill()).await?;
+                self.hold(injection.hold).await;
+                let _up = self.database_is_up.lock().await;
+                blocking(daemon, |daemon| daemon.restart()).await?;
+            }
             Fault::DaemonPause => self.pause(self.daemon(injection.target), injection.hold).await?,
             Fault::CacheKill => self.kill(&targets.cache, injection.hold).await?,
             Fault::CachePause => self.pause(&targets.cache, injection.hold).await?,
-            Fault::DatabaseKill => self.kill(&targets.database, injection.hold).await?,
+            Fault::DatabaseKill => {
+                let _away = self.database_is_up.lock().await;
+                self.kill(&targets.database, injection.hold).await?;
+            }
             Fault::CacheFlush | Fault::CacheDelete | Fault::CacheEvict => {
                 let strike = tokio::time::timeout(CACHE_TIMEOUT, slots.strike(injection)).await;
                 return Ok(strike.is_ok_and(|struck| struck.unwrap_or(false)));
