@@ -188,7 +188,7 @@ fn end(out: &mut Vec<u8>, opaque: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Cas, Key, Read, Ttl, TtlError, delete, delete_if, fill, mark, read};
 
     #[test]
     fn a_lease_is_asked_for_before_the_time_left() {

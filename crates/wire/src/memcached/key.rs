@@ -122,7 +122,7 @@ impl<'a> MetaKey<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{KEY_LEN_MAX, Key, KeyError, MetaKey};
 
     #[test]
     fn a_key_that_would_break_the_line_is_refused() {

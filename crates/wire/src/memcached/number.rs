@@ -57,7 +57,7 @@ fn digit(byte: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{parse_i64, parse_u32, parse_u64, push_i64, push_u64};
 
     #[test]
     fn every_edge_of_the_range_is_read() {
