@@ -191,6 +191,7 @@ fn the_suite_convicts_a_loader_that_fills_always_and_loads_one_by_one() {
             "another_spelling_of_a_key_is_never_fillable",
             "without_a_lease_nothing_is_fillable",
             "load_many_probes_each_key",
+            "what_the_protocol_fills_is_never_older_than_a_completed_write",
             "load_many_answers_in_order_with_one_statement",
         ],
     );

@@ -111,6 +111,7 @@ macro_rules! source_contract {
             refusals::what_is_not_an_object_is_refused,
             concurrent::of_many_inserts_of_a_key_one_takes_place,
             concurrent::compare_and_set_loses_no_update,
+            concurrent::what_the_protocol_fills_is_never_older_than_a_completed_write,
             concurrent::a_commit_takes_place_although_its_future_is_dropped,
             concurrent::a_dropped_load_leaves_the_source_usable,
             concurrent::a_dropped_prepare_leaves_the_source_usable,

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What holds when several callers act at once, or give up.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
 use throughline_core::{Condition, Effect, Refusal};
 use tokio::task::JoinSet;
 
 use super::{SourceSubject, SourceTable, intent, key, person, put, stored, when};
 
 const WRITER_COUNT: usize = 8;
+const READER_COUNT: usize = 4;
+const WRITE_COUNT: u64 = 200;
 
 pub async fn of_many_inserts_of_a_key_one_takes_place(subject: SourceSubject) {
     let mut writers = JoinSet::new();
@@ -34,6 +40,72 @@ pub async fn compare_and_set_loses_no_update(subject: SourceSubject) {
     writers.join_all().await;
     let expected = person(1, &"x".repeat(WRITER_COUNT));
     assert_eq!(subject.person.value("1").await, Some(expected));
+}
+
+/// Fills and marks a slot as the strict protocol does, beside a writer: token, probe, snapshot, fill; prepare,
+/// mark, commit.
+pub async fn what_the_protocol_fills_is_never_older_than_a_completed_write(subject: SourceSubject) {
+    subject.person.write(put("1", &numbered(0))).await;
+    let slot = Arc::new(Slot::default());
+    let mut readers = JoinSet::new();
+    for _ in 0..READER_COUNT {
+        let (table, slot) = (subject.person.clone(), Arc::clone(&slot));
+        readers.spawn(async move { while slot.read(&table).await < WRITE_COUNT {} });
+    }
+    for number in 1..=WRITE_COUNT {
+        let prepared = subject.person.prepare(&[put("1", &numbered(number))]).await;
+        slot.mark();
+        prepared.commit().await.expect("a healthy source commits");
+        slot.completed.store(number, Ordering::SeqCst);
+        // Readers fill and hit before the next write begins.
+        subject.person.load("1", false).await;
+    }
+    readers.join_all().await;
+}
+
+fn numbered(number: u64) -> String {
+    format!(r#"{{"first_name":"{number}"}}"#)
+}
+
+/// A cache of one key.
+#[derive(Debug, Default)]
+struct Slot {
+    /// How often it was marked, and the number that was filled since.
+    state: Mutex<(u64, Option<u64>)>,
+    completed: AtomicU64,
+}
+
+impl Slot {
+    fn mark(&self) {
+        let mut state = self.state.lock();
+        *state = (state.0 + 1, None);
+    }
+
+    /// Reads through, checks what it got and returns it.
+    async fn read(&self, table: &SourceTable) -> u64 {
+        let completed = self.completed.load(Ordering::SeqCst);
+        let (token, hit) = *self.state.lock();
+        let number = match hit {
+            Some(number) => number,
+            None => self.load(table, token).await,
+        };
+        assert!(number >= completed, "{number} was read after {completed} was written");
+        tokio::task::yield_now().await;
+        number
+    }
+
+    async fn load(&self, table: &SourceTable, token: u64) -> u64 {
+        let loaded = table.load("1", true).await;
+        let record = loaded.record.expect("the record is there");
+        let value = std::str::from_utf8(&record.value).expect("JSON is UTF-8");
+        let number = value.split('"').nth(5).and_then(|number| number.parse().ok());
+        let number = number.expect("the name is a number");
+        let mut state = self.state.lock();
+        if loaded.fillable && state.0 == token {
+            state.1 = Some(number);
+        }
+        number
+    }
 }
 
 /// Puts one more letter into the name, if nobody else changes the row meanwhile.
