@@ -2,8 +2,9 @@
 //! The caches that settings name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use throughline_caches::{MemoryCache, MemoryConfig};
+use throughline_caches::{MemcachedCache, MemcachedConfig, MemoryCache, MemoryConfig};
 use throughline_core::{Cache, LocalCache};
 
 use super::{Surroundings, Wrap};
@@ -23,6 +24,7 @@ pub(super) struct OpenCache {
 
 enum Kind {
     Memory(Arc<MemoryCache>),
+    Memcached(Arc<MemcachedCache>),
 }
 
 pub(super) fn open_all(
@@ -55,7 +57,26 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
                 kind: Kind::Memory(memory),
             }
         }
-        CacheKind::Memcached { .. } => unimplemented!("memcached"),
+        CacheKind::Memcached { name: _, address, connections, timeout_ms } => {
+            let config = MemcachedConfig {
+                connections: usize::from(*connections),
+                get_timeout_ms: *timeout_ms,
+                ..MemcachedConfig::new(address.clone())
+            };
+            let memcached = Arc::new(MemcachedCache::connect(
+                config,
+                &surroundings.clock,
+                surroundings.rng.clone(),
+                &surroundings.tasks,
+            ));
+            OpenCache {
+                cache: memcached.clone(),
+                local: None,
+                label: format!("{name} (memcached {address})"),
+                name,
+                kind: Kind::Memcached(memcached),
+            }
+        }
     }
 }
 
@@ -74,6 +95,25 @@ impl OpenCache {
                 gauge("entries", "Entries that are held.", memory.entries() as u64),
                 gauge("bytes", "Bytes of the capacity that are taken.", memory.weight_bytes()),
             ],
+            Kind::Memcached(memcached) => {
+                let stats = memcached.stats();
+                let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+                vec![
+                    gauge("commands", "Commands that were sent.", read(&stats.commands)),
+                    gauge(
+                        "round_trips",
+                        "Writes to the server; many commands may share one.",
+                        read(&stats.round_trips),
+                    ),
+                    gauge("timeouts", "Commands that were not answered in time.", read(&stats.timeouts)),
+                    gauge("connects", "Connections that were opened.", read(&stats.connects)),
+                    gauge(
+                        "foreign_values",
+                        "Values of strangers that were found and dropped.",
+                        read(&stats.foreign_values),
+                    ),
+                ]
+            }
         }
     }
 }
