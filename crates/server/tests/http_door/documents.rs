@@ -58,6 +58,8 @@ async fn every_path_and_method_of_the_document_is_served() {
             assert_ne!(status, 405, "{method} {path}");
         }
     }
+    let metrics = house.get("/metrics").await;
+    assert!(!metrics.text().contains("route=\"none\""), "each is counted under its own name");
 }
 
 #[tokio::test]
@@ -136,7 +138,7 @@ fn parse(text: &str) -> BTreeMap<String, Vec<(String, f64)>> {
             present.1 = kind.to_owned();
         } else {
             let (sample, number) = line.rsplit_once(' ').expect("a sample and a number");
-            let name = sample.split('{').next().unwrap();
+            let name = sample.split('{').next().expect("a first part");
             let suffix = name.strip_prefix(&present.0).expect("samples follow their family");
             let suffixes: &[&str] =
                 if present.1 == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
@@ -144,7 +146,7 @@ fn parse(text: &str) -> BTreeMap<String, Vec<(String, f64)>> {
             let labels = &sample[name.len()..];
             assert!(labels.is_empty() || labels.starts_with('{') && labels.ends_with("\"}"), "{line}");
             let number = number.parse().expect("a number");
-            families.get_mut(&present.0).unwrap().push((sample.to_owned(), number));
+            families.get_mut(&present.0).expect("the present family").push((sample.to_owned(), number));
         }
     }
     families

@@ -3,38 +3,43 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-const IDLE: u8 = 0;
-const ANSWERING: u8 = 1;
-/// The answer is handed over whole and not yet flushed.
-const ENDING: u8 = 2;
-
 /// The phase of one connection, whose task alone uses it. A clone is another handle.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Phase(Arc<AtomicU8>);
+pub(super) struct Phase(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Requests whose answer is not handed over whole. Two for a moment, if hyper reads the next request
+    /// before it lets go of a body that it has sent.
+    open: AtomicUsize,
+    /// Whether bytes of an answer may still be on their way to the operating system.
+    unflushed: AtomicBool,
+}
 
 impl Phase {
     /// A request has come.
     pub(super) fn begin(&self) {
-        self.0.store(ANSWERING, Ordering::Relaxed);
+        self.0.unflushed.store(true, Ordering::Relaxed);
+        self.0.open.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Everything that was handed over is with the operating system.
     pub(super) fn flushed(&self) {
-        if self.0.load(Ordering::Relaxed) == ENDING {
-            self.0.store(IDLE, Ordering::Relaxed);
+        if self.0.open.load(Ordering::Relaxed) == 0 {
+            self.0.unflushed.store(false, Ordering::Relaxed);
         }
     }
 
     /// Whether no request is being answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == IDLE
+        !self.0.unflushed.load(Ordering::Relaxed)
     }
 }
 
@@ -53,7 +58,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.phase.0.store(ENDING, Ordering::Relaxed);
+        self.phase.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -74,5 +79,28 @@ impl hyper::body::Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Phase, Watched};
+    use axum::body::Body;
+
+    #[test]
+    fn a_body_that_is_let_go_of_late_does_not_end_the_next_answer() {
+        let phase = Phase::default();
+        assert!(phase.is_idle());
+        phase.begin();
+        let first = Watched::new(Body::empty(), phase.clone());
+        phase.begin();
+        let second = Watched::new(Body::empty(), phase.clone());
+        drop(first);
+        phase.flushed();
+        assert!(!phase.is_idle());
+        drop(second);
+        assert!(!phase.is_idle(), "not before it is flushed");
+        phase.flushed();
+        assert!(phase.is_idle());
     }
 }

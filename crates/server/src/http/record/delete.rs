@@ -27,8 +27,9 @@ pub(crate) async fn delete(
     let write = Write { target: Target::Key(path.key.clone()), change: Change::Delete, condition };
     let space = &path.listing.space;
     match space.write(write).await.map_err(|error| path.problem(&error))? {
-        Effect::Deleted { .. } | Effect::Stored { .. } => Ok(StatusCode::NO_CONTENT),
+        Effect::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         Effect::Refused(Refusal::Absent) if !conditional => Err(not_found(&path)),
         Effect::Refused(refusal) => Err(stored::refused(refusal).in_resource(space.name())),
+        Effect::Stored { .. } => unreachable!("a delete does not store"),
     }
 }
