@@ -5,12 +5,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use throughline_wire::memcached::request::{Parsed, Request, parse};
+use throughline_wire::memcached::request::{Parsed, parse};
 use tokio::net::TcpStream;
 
 use super::door::Door;
-use super::execute::{Flow, execute};
-use super::get;
+use super::execute::{Flow, at_once, execute};
 use super::input::{Input, More};
 use super::output::Output;
 use super::session::Session;
@@ -85,16 +84,8 @@ async fn answer_all(
         match parse(input.unread(), &session.door.limits) {
             Parsed::Incomplete { .. } => break,
             Parsed::Request { request, consumed } => {
-                let left = match request {
-                    Request::Get { keys, with_cas } => get::at_once(session, keys, with_cas, output.begin())
-                        .map(|keys| Request::Get { keys, with_cas }),
-                    request => {
-                        output.begin();
-                        Some(request)
-                    }
-                };
-                if let Some(request) = left
-                    && Box::pin(execute(session, request, output)).await? == Flow::Close
+                if let Some(left) = at_once(session, request, output.begin())
+                    && Box::pin(execute(session, left, output)).await? == Flow::Close
                 {
                     return Ok(Flow::Close);
                 }

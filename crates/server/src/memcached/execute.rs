@@ -26,6 +26,21 @@ pub(super) enum Flow {
     Close,
 }
 
+/// Answers what can be answered without waiting, hits above all; what is left to [`execute`].
+pub(super) fn at_once<'k>(
+    session: &mut Session,
+    request: Request<'k>,
+    out: &mut Vec<u8>,
+) -> Option<Request<'k>> {
+    match request {
+        Request::Get { keys, with_cas } => {
+            get::at_once(session, keys, with_cas, out).map(|keys| Request::Get { keys, with_cas })
+        }
+        Request::MetaGet(meta) => (!meta_get::at_once(session, &meta, out)).then_some(Request::MetaGet(meta)),
+        request => Some(request),
+    }
+}
+
 /// Executes a request and appends the answer. Errors are those of sending.
 pub(super) async fn execute(
     session: &mut Session,

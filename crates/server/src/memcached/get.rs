@@ -27,7 +27,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn record(record: Record) -> Self {
+    pub(super) fn record(record: Record) -> Self {
         Self { cas: cas_of(record.version), flags: record.flags, value: record.value }
     }
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `mg`.
 
-use throughline::Served;
+use futures_util::FutureExt as _;
+use throughline::{PlainItem, Record, Served};
 use throughline_wire::memcached::reply::{self, MetaItem};
 use throughline_wire::memcached::request::{MetaFlags, MetaRequest};
 use throughline_wire::memcached::{KEY_LEN_MAX, MetaCode};
 
 use super::answer::Failure;
 use super::exptime::{Life, whole_seconds};
-use super::get::{self, Found, cas_of};
+use super::get::{self, Found};
 use super::output::Output;
-use super::route::Target;
+use super::route::{Route, Target};
 use super::session::Session;
 use super::touch::give_life;
 
@@ -21,30 +22,62 @@ struct Held {
     fetched: bool,
 }
 
-pub(super) async fn answer(session: &mut Session, meta: &MetaRequest<'_>, out: &mut Output<'_>) {
-    session.counters().cmd_meta.add(1);
-    let held = match read(session, meta).await {
-        Ok(held) => held,
-        Err(failure) => return session.fail(&failure, out),
+impl Held {
+    fn record(record: Record, ttl_left_ms: u64, fetched: bool) -> Self {
+        Self { found: Found::record(record), ttl_s: Some(whole_seconds(ttl_left_ms)), fetched }
+    }
+
+    fn item(item: PlainItem) -> Self {
+        Self { ttl_s: item.ttl_left_ms.map(whole_seconds), fetched: false, found: Found::item(item) }
+    }
+}
+
+/// Answers if nothing must be waited for; whether it did.
+pub(super) fn at_once(session: &mut Session, meta: &MetaRequest<'_>, out: &mut Vec<u8>) -> bool {
+    let mut scratch = [0; KEY_LEN_MAX];
+    let held = match session.route(meta.key.bytes(&mut scratch)) {
+        _ if meta.flags.ttl.is_some() => None,
+        Ok(Route::Record(space, text)) => space
+            .try_get(text)
+            .map(|hit| hit.entry.record.map(|record| Held::record(record, hit.ttl_left_ms, true))),
+        Ok(Route::Item(plain, key)) if refused_flag(&meta.flags).is_none() => {
+            plain.get(key).now_or_never().and_then(Result::ok).map(|item| item.map(Held::item))
+        }
+        _ => None,
     };
+    if let Some(held) = &held {
+        compose(session, meta, held.as_ref(), out);
+    }
+    held.is_some()
+}
+
+pub(super) async fn answer(session: &mut Session, meta: &MetaRequest<'_>, out: &mut Output<'_>) {
+    match read(session, meta).await {
+        Ok(held) => compose(session, meta, held.as_ref(), out.response()),
+        Err(failure) => session.fail(&failure, out),
+    }
+}
+
+fn compose(session: &Session, meta: &MetaRequest<'_>, held: Option<&Held>, out: &mut Vec<u8>) {
+    session.counters().cmd_meta.add(1);
     get::count(session, held.is_some());
     match held {
-        Some(held) => {
+        Some(Held { found, ttl_s, fetched }) => {
             let item = MetaItem {
-                value: &held.found.value,
-                client_flags: held.found.flags,
-                cas: held.found.cas,
-                ttl_s: held.ttl_s,
+                value: &found.value,
+                client_flags: found.flags,
+                cas: found.cas,
+                ttl_s: *ttl_s,
                 idle_s: 0,
-                fetched: held.fetched,
+                fetched: *fetched,
                 won: false,
                 already_won: false,
                 stale: false,
             };
-            reply::meta_hit(out.response(), meta, &item);
+            reply::meta_hit(out, meta, &item);
         }
         None if reply::is_hidden(&meta.flags, MetaCode::Miss, true) => {}
-        None => reply::meta_code(out.response(), meta, MetaCode::Miss, None),
+        None => reply::meta_code(out, meta, MetaCode::Miss, None),
     }
 }
 
@@ -70,26 +103,19 @@ async fn look_up(target: &Target<'_>, flags: &MetaFlags<'_>) -> Result<Option<He
     match target {
         Target::Record(space, key) => {
             let read = space.get(key).await?;
-            Ok(read.record.map(|record| Held {
-                ttl_s: Some(whole_seconds(read.ttl_left_ms)),
-                fetched: read.served == Served::Hit,
-                found: Found { cas: cas_of(record.version), flags: record.flags, value: record.value },
-            }))
+            let fetched = read.served == Served::Hit;
+            Ok(read.record.map(|record| Held::record(record, read.ttl_left_ms, fetched)))
         }
-        Target::Item(plain, key) => {
-            // Both hand out the right to fill a key, which an item without a source cannot keep account of.
-            for (asked, letter) in [(flags.vivify, 'N'), (flags.recache, 'R')] {
-                if asked.is_some() {
-                    return Err(Failure::Flag(letter));
-                }
-            }
-            Ok(plain.get(key).await?.map(|item| Held {
-                ttl_s: item.ttl_left_ms.map(whole_seconds),
-                fetched: false,
-                found: Found::item(item),
-            }))
-        }
+        Target::Item(plain, key) => match refused_flag(flags) {
+            Some(letter) => Err(Failure::Flag(letter)),
+            None => Ok(plain.get(key).await?.map(Held::item)),
+        },
     }
+}
+
+/// Both hand out the right to fill a key, of which an item without a source cannot keep account.
+fn refused_flag(flags: &MetaFlags<'_>) -> Option<char> {
+    flags.vivify.map(|_| 'N').or(flags.recache.map(|_| 'R'))
 }
 
 /// Flags act in the order of their writing: a `t` before the `T` shows the life that was.

@@ -105,7 +105,7 @@ impl Door {
     }
 
     pub(crate) async fn knock(&self) -> Peer {
-        Peer { stream: TcpStream::connect(self.address).await.expect("the door listens") }
+        Peer::connect(self.address).await
     }
 
     /// A counter of a resource.
@@ -133,6 +133,10 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.expect("somebody listens") }
+    }
+
     /// Sends requests and returns all that is answered to them.
     pub(crate) async fn ask(&mut self, requests: impl AsRef<[u8]>) -> String {
         let requests = [requests.as_ref(), b"mn\r\n"].concat();

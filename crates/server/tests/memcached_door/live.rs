@@ -2,7 +2,6 @@
 //! One scripted session on the plain space, held beside a real memcached, byte for byte.
 
 use throughline_testkit::{Memcached, MemcachedOptions};
-use tokio::net::TcpStream;
 
 use crate::bench::{Door, Peer};
 
@@ -143,7 +142,7 @@ async fn the_plain_space_answers_as_memcached_does() {
     let memcached = Memcached::start(MemcachedOptions::default());
     let door = Door::open().await;
     let mut ours = door.knock().await;
-    let mut theirs = Peer { stream: TcpStream::connect(memcached.address()).await.expect("it listens") };
+    let mut theirs = Peer::connect(memcached.address()).await;
     let mut differences = Vec::new();
     for line in SCRIPT.lines() {
         let request = format!("{}\r\n", line.replace("\\n", "\r\n"));

@@ -9,5 +9,6 @@ mod live;
 mod meta;
 mod model;
 mod records;
+mod sample;
 mod shutdown;
 mod stats;
