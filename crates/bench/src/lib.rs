@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the benchmarks share: the machine's description, ratios, and a load generator.
+//!
+//! A claim is a ratio against a named peer in the same run, because machines are shared and noisy. Rounds of
+//! both sides alternate, and the median of the rounds' ratios is the figure.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark measures real time and prints what it saw"
+)]
+
+mod load;
+mod machine;
+mod ratio;
+
+pub use load::{Load, Outcome};
+pub use machine::print_machine;
+pub use ratio::{Claim, Rounds};
