@@ -70,6 +70,7 @@ pub(super) async fn ask(stream: &mut TcpStream, config: &MemcachedConfig) -> Res
 async fn speak(stream: &mut TcpStream, config: &MemcachedConfig, received: &mut Vec<u8>) -> Result<Settings> {
     let mut questions = Vec::new();
     command::version(&mut questions);
+    command::stats(&mut questions, Stats::General);
     command::stats(&mut questions, Stats::Settings);
     let failed = |cause| map::io(config, "the connection broke", cause);
     stream.write_all(&questions).await.map_err(failed)?;
@@ -99,9 +100,9 @@ struct Settings {
     item_len_max: Option<u64>,
     has_cas: bool,
     /// `-e`: contents survive a restart.
-    memory_file: Option<String>,
-    /// `-o ext_path`: contents on flash.
-    ext_path: Option<String>,
+    has_memory_file: bool,
+    /// `-o ext_path`: contents on flash. No setting shows it, but only then are there its counters.
+    has_ext_path: bool,
 }
 
 impl Settings {
@@ -109,6 +110,7 @@ impl Settings {
     fn read(mut received: &[u8], config: &MemcachedConfig) -> Result<Option<Self>> {
         let whole = received;
         let mut settings = Self::default();
+        let mut ends = 0;
         loop {
             let (response, consumed) = match parse(received, &Limits::default()) {
                 Parsed::Response { response, consumed } => (response, consumed),
@@ -118,6 +120,7 @@ impl Settings {
             match response {
                 Response::Version(version) => settings.version = Some(text(version)),
                 Response::Stat { name, value } => settings.take(name, value),
+                Response::Status(Status::End) if ends == 0 => ends = 1,
                 Response::Status(Status::End) if settings.version.is_some() => return Ok(Some(settings)),
                 Response::ClientError(b"unauthenticated") => return Err(map::denied(config)),
                 _ => return Err(not_memcached(config, whole)),
@@ -130,8 +133,8 @@ impl Settings {
         match name {
             b"item_size_max" => self.item_len_max = parse_u64(value),
             b"cas_enabled" => self.has_cas = value == b"yes",
-            b"memory_file" if value != b"(null)" => self.memory_file = Some(text(value)),
-            b"ext_path" if value != b"(null)" => self.ext_path = Some(text(value)),
+            b"memory_file" => self.has_memory_file = value != b"(null)",
+            b"extstore_limit_maxbytes" => self.has_ext_path = true,
             _ => {}
         }
     }
@@ -149,12 +152,12 @@ impl Settings {
         if !self.has_cas {
             return refuse("runs without cas numbers, which leases are made of; start it without -C");
         }
-        if self.memory_file.is_some() {
+        if self.has_memory_file {
             return refuse(
                 "keeps its contents through a restart, which brings old values back; start it without -e",
             );
         }
-        if self.ext_path.is_some() {
+        if self.has_ext_path {
             return refuse("keeps values on disk, where marks can be lost; start it without ext_path");
         }
         match self.item_len_max.and_then(|len| usize::try_from(len).ok()) {
