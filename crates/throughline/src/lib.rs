@@ -3,6 +3,28 @@
 //!
 //! [`Throughline`] holds the resources; a [`Resource`] reads and writes typed records, a [`Space`] the
 //! same as bytes. This crate is the only one with a semver promise.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use throughline::{Assembly, config::Settings};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Person {
+//!     first_name: String,
+//!     last_name: String,
+//! }
+//!
+//! async fn rename() -> Result<(), Box<dyn std::error::Error>> {
+//!     let text = std::fs::read_to_string("throughline.toml")?;
+//!     let settings = Settings::parse(&text, &|name| std::env::var(name).ok())?;
+//!     let throughline = Assembly::new(settings).open().await?;
+//!     let people = throughline.resource::<u64, Person>("person")?;
+//!     if let Some(person) = people.get(&42).await? {
+//!         people.put(&42, &Person { last_name: "King".into(), ..person }).await?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 mod assemble;
 mod clock;
