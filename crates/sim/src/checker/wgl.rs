@@ -6,7 +6,7 @@
 //! event. An operation is made to take effect at the latest when it ends, so the set stays as small as the
 //! number of operations under way at once, whatever the history's length.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use super::replay::{Event, replay};
@@ -124,32 +124,40 @@ fn value(operation: &Operation) -> Option<Value> {
     }
 }
 
+/// Deletes of unknown outcome are all alike and never end, so they need no places: `States` notes for each
+/// state how many of them it has used, at least, and `deletes_begun` says how many there are to use.
 struct Search {
-    states: HashSet<State>,
+    states: States,
     open: [Option<Open>; OPEN_MAX],
+    deletes_begun: u32,
 }
+
+type States = HashMap<State, u32>;
 
 impl Default for Search {
     fn default() -> Self {
-        Self { states: HashSet::from([State { value: None, done: 0 }]), open: [None; OPEN_MAX] }
+        let start = State { value: None, done: 0 };
+        Self { states: HashMap::from([(start, 0)]), open: [None; OPEN_MAX], deletes_begun: 0 }
     }
 }
 
 impl Search {
     fn begin(&mut self, operation: &Operation) -> Option<Decision> {
-        let Some(value) = value(operation) else {
-            return Some(Decision::Violated(*operation));
-        };
+        let Some(value) = value(operation) else { return Some(Decision::Violated(*operation)) };
+        let (writes, ends) = (operation.kind != Kind::Get, ends(operation));
+        if operation.kind == Kind::Delete && !ends {
+            self.deletes_begun += 1;
+            return None;
+        }
         if self.open.iter().all(Option::is_some) {
             self.retire();
         }
         let Some(place) = self.open.iter_mut().find(|place| place.is_none()) else {
             return Some(Decision::Undecided);
         };
-        let (writes, ends) = (operation.kind != Kind::Get, ends(operation));
         *place = Some(Open { op: operation.op, writes, value, ends });
         if !writes {
-            self.states = self.states.iter().map(|state| self.settled(*state)).collect();
+            self.states = self.states.iter().map(|(state, used)| (self.settled(*state), *used)).collect();
         }
         None
     }
@@ -158,17 +166,17 @@ impl Search {
     fn end(&mut self, operation: &Operation) -> Option<Decision> {
         let is_it = |open: &Option<Open>| open.is_some_and(|open| open.op == operation.op);
         let place = self.open.iter().position(is_it).expect("an operation begins before it ends");
-        let mut ready: HashSet<State> = HashSet::new();
-        let mut met: HashSet<State> = self.states.clone();
-        let mut waiting: Vec<State> = self.states.drain().collect();
-        while let Some(state) = waiting.pop() {
+        let mut ready = States::new();
+        let mut met = self.states.clone();
+        let mut waiting: Vec<(State, u32)> = self.states.drain().collect();
+        while let Some((state, used)) = waiting.pop() {
             if state.done & (1 << place) != 0 {
-                ready.insert(State { done: state.done & !(1 << place), ..state });
+                note(&mut ready, State { done: state.done & !(1 << place), ..state }, used);
                 continue;
             }
-            for next in self.after_one_write(state) {
-                if met.insert(next) {
-                    waiting.push(next);
+            for (next, used) in self.after_one_write(state, used) {
+                if note(&mut met, next, used) {
+                    waiting.push((next, used));
                 }
             }
             if met.len() > STATES_MAX {
@@ -180,12 +188,14 @@ impl Search {
         self.states.is_empty().then_some(Decision::Violated(*operation))
     }
 
-    fn after_one_write(&self, state: State) -> Vec<State> {
+    fn after_one_write(&self, state: State, used: u32) -> Vec<(State, u32)> {
         let applied = |(place, open): (usize, &Option<Open>)| {
             let open = open.filter(|open| open.writes && state.done & (1 << place) == 0)?;
-            Some(self.settled(State { value: open.value, done: state.done | 1 << place }))
+            Some((self.settled(State { value: open.value, done: state.done | 1 << place }), used))
         };
-        self.open.iter().enumerate().filter_map(applied).collect()
+        let deleted =
+            (used < self.deletes_begun).then(|| (self.settled(State { value: None, ..state }), used + 1));
+        self.open.iter().enumerate().filter_map(applied).chain(deleted).collect()
     }
 
     /// The same state with every open read of its value done: a read changes nothing, so the earliest moment
@@ -198,7 +208,7 @@ impl Search {
 
     /// Frees the places of writes without an end that have taken effect in every state.
     fn retire(&mut self) {
-        let common = self.states.iter().fold(u64::MAX, |common, state| common & state.done);
+        let common = self.states.keys().fold(u64::MAX, |common, state| common & state.done);
         let mut freed = 0;
         for (place, open) in self.open.iter_mut().enumerate() {
             if common & (1 << place) != 0 && open.is_some_and(|open| !open.ends) {
@@ -206,6 +216,15 @@ impl Search {
                 freed |= 1 << place;
             }
         }
-        self.states = self.states.iter().map(|state| State { done: state.done & !freed, ..*state }).collect();
+        let free = |(state, used): (State, u32)| (State { done: state.done & !freed, ..state }, used);
+        self.states = self.states.drain().map(free).collect();
     }
+}
+
+/// Notes a state with the fewest deletes used; whether that is news.
+fn note(states: &mut States, state: State, used: u32) -> bool {
+    let least = states.entry(state).or_insert(u32::MAX);
+    let news = used < *least;
+    *least = used.min(*least);
+    news
 }
