@@ -87,6 +87,7 @@ impl Listener {
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
+                    self.counts.errors.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(address = %self.address, %error, "cannot accept a connection; trying again");
                     // Usually the process has no file descriptor left: the end of a connection frees one.
                     let _ = tokio::time::timeout(pause, self.counts.freed.notified()).await;
@@ -116,6 +117,7 @@ pub struct ConnectionCounts {
     open: AtomicU64,
     accepted: AtomicU64,
     refused: AtomicU64,
+    errors: AtomicU64,
     max: u64,
     freed: Notify,
 }
@@ -126,6 +128,7 @@ impl ConnectionCounts {
             open: AtomicU64::new(0),
             accepted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
             max,
             freed: Notify::new(),
         }
@@ -144,6 +147,11 @@ impl ConnectionCounts {
     /// Those that were turned away because there were too many.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How often accepting had to rest because of an error, such as too many open files.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// How many may be open at a time.

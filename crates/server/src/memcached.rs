@@ -19,8 +19,8 @@
 //! means "no number" to clients. The flags `N` and `R` of `mg` hand out the right to fill a key; a resource
 //! fills its keys itself, so there they are read and ignored.
 //!
-//! A response of several keys is sent whole or, if one key fails, as that error alone; from
-//! [`output::KEPT_MAX`] bytes on it is sent in pieces and an error ends it instead of `END`.
+//! A response of several keys is sent whole or, if one key fails, as that error alone; from 1 MiB on it is
+//! sent in pieces, and an error ends it instead of `END`.
 //!
 //! The plain space answers as memcached 1.6.18 does, with these exceptions: what would need a stale or
 //! half-won item (`N`, `R` of `mg`, `I` of `ms` and `md`) is refused, `h` and `l` are always 0, and a value

@@ -33,6 +33,7 @@ fn general(session: &Session, out: &mut Vec<u8>) {
     stat(out, "curr_connections", door.connections.open());
     stat(out, "total_connections", door.connections.accepted());
     stat(out, "rejected_connections", door.connections.refused());
+    stat(out, "accept_errors", door.connections.errors());
     let mut gets = 0;
     door.counters.for_each(|name, number| {
         stat(out, name, number);
