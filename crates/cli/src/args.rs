@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use throughline::ResourceName;
 
 /// Sits between an application and its database, answers reads from a cache, sends writes to the database
 /// by the strategy you choose, and keeps the two in agreement.
@@ -137,7 +138,7 @@ impl std::str::FromStr for RecordName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            Some((resource, key)) if !resource.is_empty() && !key.is_empty() => {
+            Some((resource, key)) if ResourceName::new(resource).is_some() && !key.is_empty() => {
                 Ok(Self { resource: resource.to_owned(), key: key.to_owned() })
             }
             _ => Err("write RESOURCE:KEY, for example person:42".to_owned()),
@@ -148,12 +149,18 @@ impl std::str::FromStr for RecordName {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ModeArgs {
     /// The resource; without it, every resource is shown
+    #[arg(value_parser = resource_name)]
     pub(crate) resource: Option<String>,
     /// Where its reads are to go; without it, the present mode is shown
     #[arg(requires = "resource")]
     pub(crate) mode: Option<ModeName>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+}
+
+fn resource_name(text: &str) -> Result<String, String> {
+    let name = ResourceName::new(text).ok_or("not a resource's name")?;
+    Ok(name.as_str().to_owned())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -4,15 +4,10 @@
 use std::time::Duration;
 
 use miette::miette;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{Method, Request};
 
 use crate::args::ServerArgs;
-
-/// What must be escaped in a path's segment. A `%` of a key's text is a part of it and is escaped too.
-const SEGMENT: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'`');
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const BODY_BYTES_MAX: u64 = 64 << 20;
@@ -31,11 +26,6 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) cache_status: Option<String>,
     pub(crate) body: Vec<u8>,
-}
-
-/// One segment of a path.
-pub(crate) fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
 }
 
 impl Client {
@@ -92,15 +82,5 @@ impl Answer {
     pub(crate) fn json(&self) -> miette::Result<Value> {
         serde_json::from_slice(&self.body)
             .map_err(|_| miette!("the daemon's answer is not JSON; is something else listening there?"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::segment;
-
-    #[test]
-    fn a_hostile_key_stays_one_segment() {
-        assert_eq!(segment("a/b?c#d%3A"), "a%2Fb%3Fc%23d%253A");
     }
 }

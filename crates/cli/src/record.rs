@@ -5,21 +5,24 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use miette::{IntoDiagnostic as _, WrapErr as _};
+use throughline::Key;
+use throughline_server::http::key_segment;
 use ureq::http::Method;
 
 use crate::args::{PutArgs, RecordArgs, RecordName};
-use crate::client::{Client, segment};
+use crate::client::Client;
 use crate::out::say;
 
 /// What `get` and `delete` exit with when there is no such record, so that a script can tell it from an error.
 const NOT_FOUND: u8 = 2;
 
-fn path(record: &RecordName) -> String {
-    format!("/v1/{}/{}", segment(&record.resource), segment(&record.key))
+fn path(record: &RecordName) -> miette::Result<String> {
+    let key = Key::parse(&record.key).into_diagnostic()?;
+    Ok(format!("/v1/{}/{}", record.resource, key_segment(&key)))
 }
 
 pub(crate) fn get(args: RecordArgs) -> miette::Result<ExitCode> {
-    let answer = Client::new(&args.server).send(Method::GET, &path(&args.record), None)?;
+    let answer = Client::new(&args.server).send(Method::GET, &path(&args.record)?, None)?;
     if answer.status == 404 {
         return absent(answer.success());
     }
@@ -41,13 +44,14 @@ pub(crate) fn put(args: PutArgs) -> miette::Result<ExitCode> {
         value.clear();
         std::io::stdin().read_to_end(&mut value).into_diagnostic().wrap_err("cannot read standard input")?;
     }
-    let answer = Client::new(&args.server).send(Method::PUT, &path(&args.record), Some(&value))?.success()?;
+    let answer =
+        Client::new(&args.server).send(Method::PUT, &path(&args.record)?, Some(&value))?.success()?;
     say!("{}", if answer.status == 201 { "created" } else { "replaced" });
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn delete(args: RecordArgs) -> miette::Result<ExitCode> {
-    let answer = Client::new(&args.server).send(Method::DELETE, &path(&args.record), None)?;
+    let answer = Client::new(&args.server).send(Method::DELETE, &path(&args.record)?, None)?;
     if answer.status == 404 {
         return absent(answer.success());
     }
@@ -57,7 +61,7 @@ pub(crate) fn delete(args: RecordArgs) -> miette::Result<ExitCode> {
 }
 
 pub(crate) fn invalidate(args: RecordArgs) -> miette::Result<ExitCode> {
-    let path = format!("{}/_invalidate", path(&args.record));
+    let path = format!("{}/_invalidate", path(&args.record)?);
     Client::new(&args.server).send(Method::POST, &path, None)?.success()?;
     say!("invalidated");
     Ok(ExitCode::SUCCESS)

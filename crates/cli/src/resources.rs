@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use crate::args::{ModeArgs, StatsArgs};
-use crate::client::{Client, segment};
+use crate::client::Client;
 use crate::out::say;
 
 pub(crate) fn mode(args: ModeArgs) -> miette::Result<ExitCode> {
     let client = Client::new(&args.server);
     if let (Some(resource), Some(mode)) = (&args.resource, args.mode) {
         let name = mode.to_possible_value().expect("every mode has a name").get_name().to_owned();
-        let path = format!("/admin/resources/{}/mode", segment(resource));
+        let path = format!("/admin/resources/{}/mode", resource);
         let body = json!({ "mode": name }).to_string();
         client.send(Method::PUT, &path, Some(body.as_bytes()))?.success()?;
         say!("{resource}  {name}");
