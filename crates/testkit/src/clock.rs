@@ -14,9 +14,7 @@ pub struct ManualClock {
 impl Default for ManualClock {
     /// Starts an hour after its origin, so that a mistaken difference with tick 0 shows.
     fn default() -> Self {
-        Self {
-            now_ms: AtomicU64::new(3_600_000),
-        }
+        Self { now_ms: AtomicU64::new(3_600_000) }
     }
 }
 

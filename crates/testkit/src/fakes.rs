@@ -3,6 +3,8 @@
 
 mod flaky_cache;
 mod map_source;
+mod time;
 
 pub use flaky_cache::FlakyCache;
 pub use map_source::MapSource;
+pub use time::{TestTasks, TokioClock};

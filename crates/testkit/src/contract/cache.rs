@@ -61,17 +61,12 @@ pub struct CacheSubject {
 
 impl fmt::Debug for CacheSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheSubject")
-            .field("cache", &self.cache)
-            .finish_non_exhaustive()
+        f.debug_struct("CacheSubject").field("cache", &self.cache).finish_non_exhaustive()
     }
 }
 
 /// A promise by its name, for whoever runs the suite as a table.
-pub type Promise = (
-    &'static str,
-    fn(CacheSubject) -> Pin<Box<dyn Future<Output = ()>>>,
-);
+pub type Promise = (&'static str, fn(CacheSubject) -> Pin<Box<dyn Future<Output = ()>>>);
 
 /// Every promise.
 pub const PROMISES: &[Promise] = crate::cache_contract!(@promises table ());
@@ -145,11 +140,7 @@ macro_rules! cache_contract {
 
 /// The slot of `key` in resource `item`.
 fn slot(key: &str) -> Slot {
-    Slot {
-        resource: resource("item"),
-        route: Route::default(),
-        key: Key::parse(key).expect("a short key"),
-    }
+    Slot { resource: resource("item"), route: Route::default(), key: Key::parse(key).expect("a short key") }
 }
 
 fn resource(name: &str) -> ResourceName {
@@ -157,25 +148,16 @@ fn resource(name: &str) -> ResourceName {
 }
 
 fn route(node: u64, resource: u64) -> Route {
-    Route {
-        node: NodeId::default(),
-        generation: Generation { node, resource },
-    }
+    Route { node: NodeId::default(), generation: Generation { node, resource } }
 }
 
 fn entry(value: impl Into<Bytes>) -> Entry {
-    Entry {
-        record: Some(Record::from_content(value)),
-        fingerprint: Fingerprint::of(b"contract"),
-    }
+    Entry { record: Some(Record::from_content(value)), fingerprint: Fingerprint::of(b"contract") }
 }
 
 /// A second lease with the same proof, as nobody but this suite makes one.
 fn copied(lease: &Lease) -> Lease {
-    Lease {
-        slot: lease.slot.clone(),
-        token: lease.token,
-    }
+    Lease { slot: lease.slot.clone(), token: lease.token }
 }
 
 impl CacheSubject {
@@ -203,10 +185,7 @@ impl CacheSubject {
     }
 
     async fn fill(&self, lease: Lease, entry: Entry) -> Fill {
-        self.cache
-            .fill(lease, entry, TTL_MS)
-            .await
-            .expect("a healthy cache answers")
+        self.cache.fill(lease, entry, TTL_MS).await.expect("a healthy cache answers")
     }
 
     /// Fills an empty slot.
@@ -217,25 +196,16 @@ impl CacheSubject {
 
     async fn mark(&self, slot: &Slot) -> Mark {
         let mut marks = self.cache.mark(std::slice::from_ref(slot)).await;
-        marks
-            .pop()
-            .expect("one answer for one slot")
-            .expect("a healthy cache confirms")
+        marks.pop().expect("one answer for one slot").expect("a healthy cache confirms")
     }
 
     async fn publish(&self, mark: Mark, entry: Entry) -> Fill {
-        self.cache
-            .publish(mark, entry, TTL_MS)
-            .await
-            .expect("a healthy cache answers")
+        self.cache.publish(mark, entry, TTL_MS).await.expect("a healthy cache answers")
     }
 
     async fn invalidate(&self, slot: &Slot) {
         let mut answers = self.cache.invalidate(std::slice::from_ref(slot)).await;
-        answers
-            .pop()
-            .expect("one answer for one slot")
-            .expect("a healthy cache confirms");
+        answers.pop().expect("one answer for one slot").expect("a healthy cache confirms");
     }
 
     /// Waits until `look` finds something, which must be when `ms` have passed and not before.
@@ -245,15 +215,10 @@ impl CacheSubject {
                 clock.advance_ms(ms - 1);
                 assert!(look().await.is_none(), "happened before {ms} ms had passed");
                 clock.advance_ms(1);
-                look()
-                    .await
-                    .unwrap_or_else(|| panic!("did not happen after {ms} ms"))
+                look().await.unwrap_or_else(|| panic!("did not happen after {ms} ms"))
             }
             Passage::Real => {
-                assert!(
-                    look().await.is_none(),
-                    "happened at once instead of after {ms} ms"
-                );
+                assert!(look().await.is_none(), "happened at once instead of after {ms} ms");
                 let late = tokio::time::Instant::now() + Duration::from_millis(ms) + REAL_SLACK;
                 loop {
                     tokio::time::sleep(Duration::from_millis(20)).await;

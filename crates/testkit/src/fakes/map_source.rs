@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use throughline_core::{
-    BoxFuture, Canonical, Change, Condition, Effect, Error, ErrorKind, Intent, Key, Loaded, Loader, Prepared, Record,
-    Refusal, Result, Target, Write, Writer,
+    BoxFuture, Canonical, Change, Condition, Effect, Error, ErrorKind, Intent, Key, Loaded, Loader, Prepared,
+    Record, Refusal, Result, Target, Write, Writer,
 };
 use tokio::sync::{Notify, watch};
 
@@ -139,7 +139,9 @@ impl MapSource {
 impl Loader for MapSource {
     fn canonical(&self, key: &Key) -> Result<Canonical> {
         match key.as_str().trim_start_matches('0') {
-            _ if key.as_str().is_empty() => Err(Error::new(ErrorKind::InvalidKey, "read a key", "it is empty")),
+            _ if key.as_str().is_empty() => {
+                Err(Error::new(ErrorKind::InvalidKey, "read a key", "it is empty"))
+            }
             text if text.len() == key.as_str().len() => Ok(Canonical::Same),
             text => Ok(Canonical::Other(Key::parse(text)?)),
         }
@@ -261,7 +263,9 @@ impl Prepared for Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         let mut state = self.source.state();
-        self.rows.iter().for_each(|(key, _)| drop(state.locked.remove(key)));
+        for (key, _) in &self.rows {
+            state.locked.remove(key);
+        }
         drop(state);
         self.source.inner.unlocked.notify_waiters();
     }

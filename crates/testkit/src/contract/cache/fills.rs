@@ -47,19 +47,10 @@ pub async fn an_older_lease_does_not_fill_under_a_newer_one(subject: CacheSubjec
 
 pub async fn a_lease_of_elsewhere_is_refused(subject: CacheSubject) {
     let lease = subject.lease(&slot("a")).await;
-    let elsewhere = Token {
-        connection: u64::MAX,
-        number: lease.token.number,
-    };
-    let stranger = Lease {
-        slot: slot("a"),
-        token: elsewhere,
-    };
+    let elsewhere = Token { connection: u64::MAX, number: lease.token.number };
+    let stranger = Lease { slot: slot("a"), token: elsewhere };
     assert_eq!(subject.fill(stranger, entry("strange")).await, Fill::Refused);
-    subject.cache.release(Lease {
-        slot: slot("a"),
-        token: elsewhere,
-    });
+    subject.cache.release(Lease { slot: slot("a"), token: elsewhere });
     assert_eq!(subject.fill(lease, entry("v")).await, Fill::Stored);
 }
 

@@ -57,10 +57,7 @@ pub async fn a_hit_tells_age_and_time_left(subject: CacheSubject) {
     subject.put(&slot("a"), entry("v")).await;
     let fresh = subject.hit(&slot("a")).await;
     assert!(fresh.age_ms <= SECOND_MS, "{fresh:?}");
-    assert!(
-        (TTL_MS - SECOND_MS..=TTL_MS).contains(&fresh.ttl_left_ms),
-        "{fresh:?}"
-    );
+    assert!((TTL_MS - SECOND_MS..=TTL_MS).contains(&fresh.ttl_left_ms), "{fresh:?}");
     let older = subject
         .after_ms(SECOND_MS, async || {
             Some(subject.hit(&slot("a")).await).filter(|hit| hit.age_ms >= fresh.age_ms + SECOND_MS)
@@ -71,24 +68,12 @@ pub async fn a_hit_tells_age_and_time_left(subject: CacheSubject) {
 
 pub async fn touch_gives_an_entry_another_life(subject: CacheSubject) {
     subject.put(&slot("a"), entry("v")).await;
-    let touch = async |ttl_ms| {
-        subject
-            .cache
-            .touch(&slot("a"), ttl_ms)
-            .await
-            .expect("a healthy cache answers")
-    };
+    let touch =
+        async |ttl_ms| subject.cache.touch(&slot("a"), ttl_ms).await.expect("a healthy cache answers");
     assert_eq!(touch(10 * TTL_MS).await, Touch::Done);
-    let Hit {
-        entry: kept,
-        ttl_left_ms,
-        age_ms,
-    } = subject.hit(&slot("a")).await;
+    let Hit { entry: kept, ttl_left_ms, age_ms } = subject.hit(&slot("a")).await;
     assert_eq!(kept, entry("v"));
-    assert!(
-        (10 * TTL_MS - 2 * SECOND_MS..=10 * TTL_MS).contains(&ttl_left_ms),
-        "{ttl_left_ms}"
-    );
+    assert!((10 * TTL_MS - 2 * SECOND_MS..=10 * TTL_MS).contains(&ttl_left_ms), "{ttl_left_ms}");
     assert!(age_ms <= 2 * SECOND_MS, "a touch is no fill: {age_ms}");
 
     assert_eq!(touch(Ttl::MS_MIN).await, Touch::Done);
@@ -101,13 +86,8 @@ pub async fn touch_gives_an_entry_another_life(subject: CacheSubject) {
 }
 
 pub async fn touch_never_touches_a_lease_or_a_mark(subject: CacheSubject) {
-    let touch = async |key| {
-        subject
-            .cache
-            .touch(&slot(key), 100 * TTL_MS)
-            .await
-            .expect("a healthy cache answers")
-    };
+    let touch =
+        async |key| subject.cache.touch(&slot(key), 100 * TTL_MS).await.expect("a healthy cache answers");
     assert_eq!(touch("empty").await, Touch::Absent);
     let _still_empty = subject.lease(&slot("empty")).await;
 
@@ -118,11 +98,9 @@ pub async fn touch_never_touches_a_lease_or_a_mark(subject: CacheSubject) {
     let lease = subject.lease(&slot("leased")).await;
     assert_eq!(touch("leased").await, Touch::Absent);
     let next = subject
-        .after_ms(subject.lease_ms, async || {
-            match subject.get(&slot("leased")).await {
-                Lookup::Leased(lease) => Some(lease),
-                _ => None,
-            }
+        .after_ms(subject.lease_ms, async || match subject.get(&slot("leased")).await {
+            Lookup::Leased(lease) => Some(lease),
+            _ => None,
         })
         .await;
     assert_eq!(subject.fill(copied(&lease), entry("old")).await, Fill::Refused);

@@ -32,24 +32,14 @@ pub async fn of_many_callers_one_gets_the_lease(subject: CacheSubject) {
 }
 
 pub async fn what_was_filled_is_found_whole(subject: CacheSubject) {
-    let record = Record {
-        value: "{\"id\":1}".into(),
-        version: Version(u64::MAX - 7),
-        flags: u32::MAX,
-    };
-    let entry = Entry {
-        record: Some(record),
-        fingerprint: Fingerprint::of(b"columns"),
-    };
+    let record = Record { value: "{\"id\":1}".into(), version: Version(u64::MAX - 7), flags: u32::MAX };
+    let entry = Entry { record: Some(record), fingerprint: Fingerprint::of(b"columns") };
     subject.put(&slot("a"), entry.clone()).await;
     assert_eq!(subject.hit(&slot("a")).await.entry, entry);
 }
 
 pub async fn a_negative_entry_is_found_as_one(subject: CacheSubject) {
-    let negative = Entry {
-        record: None,
-        fingerprint: Fingerprint::of(b"columns"),
-    };
+    let negative = Entry { record: None, fingerprint: Fingerprint::of(b"columns") };
     subject.put(&slot("a"), negative.clone()).await;
     let hit = subject.hit(&slot("a")).await;
     assert!(hit.entry.is_negative());
@@ -59,10 +49,7 @@ pub async fn a_negative_entry_is_found_as_one(subject: CacheSubject) {
 pub async fn the_fingerprint_survives(subject: CacheSubject) {
     for bits in [0, 1, 0x00ff_ffff, 0x00a5_5a01] {
         let slot = slot(&bits.to_string());
-        let entry = Entry {
-            fingerprint: Fingerprint::from_bits(bits),
-            ..entry("v")
-        };
+        let entry = Entry { fingerprint: Fingerprint::from_bits(bits), ..entry("v") };
         subject.put(&slot, entry).await;
         assert_eq!(subject.hit(&slot).await.entry.fingerprint.bits(), bits);
     }

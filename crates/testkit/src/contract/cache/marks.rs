@@ -6,10 +6,7 @@ use throughline_core::{Fill, Lookup, Mark, Slot};
 use super::{CacheSubject, copied, entry, slot};
 
 fn copied_mark(mark: &Mark) -> Mark {
-    Mark {
-        slot: mark.slot.clone(),
-        token: mark.token,
-    }
+    Mark { slot: mark.slot.clone(), token: mark.token }
 }
 
 pub async fn a_mark_removes_the_entry_and_is_seen(subject: CacheSubject) {
@@ -30,10 +27,7 @@ pub async fn marks_are_confirmed_in_order(subject: CacheSubject) {
     for (mark, slot) in marks.into_iter().zip(&slots) {
         let mark = mark.expect("a healthy cache confirms");
         assert_eq!(&mark.slot, slot);
-        assert_eq!(
-            subject.publish(mark, entry(slot.key.as_str().to_owned())).await,
-            Fill::Stored
-        );
+        assert_eq!(subject.publish(mark, entry(slot.key.as_str().to_owned())).await, Fill::Stored);
         assert_eq!(subject.hit(slot).await.entry, entry(slot.key.as_str().to_owned()));
     }
 }

@@ -58,10 +58,7 @@ pub async fn random_calls_agree_with_a_model(subject: CacheSubject) {
             }
             13 | 14 if !marks.is_empty() => {
                 let (at, marked, mark) = &marks[rng.below(marks.len() as u64) as usize];
-                let mark = Mark {
-                    slot: mark.slot.clone(),
-                    token: mark.token,
-                };
+                let mark = Mark { slot: mark.slot.clone(), token: mark.token };
                 let fill = subject.publish(mark, entry(number.to_string())).await;
                 settle(&mut held[*at], Held::Mark(*marked), number, fill);
             }
@@ -79,15 +76,8 @@ pub async fn random_calls_agree_with_a_model(subject: CacheSubject) {
 }
 
 fn settle(held: &mut Held, needed: Held, number: u64, fill: Fill) {
-    let expected = if *held == needed {
-        Fill::Stored
-    } else {
-        Fill::Refused
-    };
-    assert_eq!(
-        fill, expected,
-        "call {number}: the slot holds {held:?}, the proof is of {needed:?}"
-    );
+    let expected = if *held == needed { Fill::Stored } else { Fill::Refused };
+    assert_eq!(fill, expected, "call {number}: the slot holds {held:?}, the proof is of {needed:?}");
     if fill == Fill::Stored {
         *held = Held::Value(number);
     }

@@ -28,20 +28,14 @@ pub async fn generations_are_apart(subject: CacheSubject) {
         (0, u64::MAX),
         (u64::MAX, u64::MAX),
     ];
-    let slots = routes.map(|(node, resource)| Slot {
-        route: route(node, resource),
-        ..slot("a")
-    });
+    let slots = routes.map(|(node, resource)| Slot { route: route(node, resource), ..slot("a") });
     are_apart(&subject, &slots).await;
     subject.invalidate(&slots[0]).await;
     assert_eq!(subject.hit(&slots[1]).await.entry, entry("value 1"));
 }
 
 pub async fn resources_are_apart(subject: CacheSubject) {
-    let slots = ["a", "b", "a.b", "ab"].map(|name| Slot {
-        resource: resource(name),
-        ..slot("a")
-    });
+    let slots = ["a", "b", "a.b", "ab"].map(|name| Slot { resource: resource(name), ..slot("a") });
     are_apart(&subject, &slots).await;
     subject.invalidate(&slots[0]).await;
     assert_eq!(subject.hit(&slots[1]).await.entry, entry("value 1"));
@@ -85,14 +79,7 @@ pub async fn keys_of_every_shape_are_apart(subject: CacheSubject) {
 
 pub async fn values_of_every_shape_survive(subject: CacheSubject) {
     let binary: Vec<u8> = (0..=255).cycle().take(1_000).collect();
-    let values = [
-        &b""[..],
-        b"\r\n",
-        b"END\r\n",
-        b"VA 2 O1\r\nxx\r\n",
-        b"\0",
-        &binary,
-    ];
+    let values = [&b""[..], b"\r\n", b"END\r\n", b"VA 2 O1\r\nxx\r\n", b"\0", &binary];
     for (n, value) in values.into_iter().enumerate() {
         let slot = slot(&n.to_string());
         subject.put(&slot, entry(value.to_vec())).await;
