@@ -14,6 +14,9 @@ use crate::sql::Value;
 /// How many statements a connection keeps prepared. Each resource has about five that recur.
 const STATEMENT_COUNT_MAX: usize = 128;
 
+/// What each reading connection keeps of the file in its memory.
+const PAGE_CACHE_KIB: u32 = 16 * 1024;
+
 /// The database file's name without its folder, for errors.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
@@ -47,7 +50,7 @@ pub(super) fn open_writer(config: &SqliteConfig) -> Result<Connection> {
 pub(super) fn open_reader(config: &SqliteConfig) -> Result<Connection> {
     let connection = open(config, config.read_only)?;
     connection
-        .execute_batch("PRAGMA query_only = ON")
+        .execute_batch(&format!("PRAGMA query_only = ON; PRAGMA cache_size = -{PAGE_CACHE_KIB}"))
         .map_err(|cause| error(OPEN, &file_name(&config.path), cause))?;
     Ok(connection)
 }

@@ -109,8 +109,13 @@ impl Plan {
 
     /// A selected row.
     pub(super) fn stored(&self, row: &Row<'_>) -> Result<Stored> {
-        let cell = |at| cell(row.get_ref_unwrap(at));
-        Ok(Stored { key: self.mapping.stored_key(cell)?, record: self.mapping.record(cell) })
+        let key = self.mapping.stored_key(|at| cell(row.get_ref_unwrap(at)))?;
+        Ok(Stored { key, record: self.record(row) })
+    }
+
+    /// A selected row's record, where its key is known.
+    pub(super) fn record(&self, row: &Row<'_>) -> Record {
+        self.mapping.record(|at| cell(row.get_ref_unwrap(at)))
     }
 
     pub(super) fn error(&self, operation: &'static str, cause: rusqlite::Error) -> Error {

@@ -6,6 +6,9 @@ use std::collections::VecDeque;
 use parking_lot::{Condvar, Mutex};
 use throughline_core::{Error, ErrorKind, Result};
 
+/// The least that a taker takes of what waits: fewer are not worth waking another.
+const SHARE_MIN: usize = 4;
+
 /// Something that its pusher may lose interest in while it waits.
 pub(super) trait Waiting {
     /// Whether nobody waits for it any more.
@@ -26,13 +29,16 @@ pub(super) struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     idle: usize,
+    /// Whether an idle taker was woken and has not looked yet: it will take what is pushed meanwhile, so
+    /// waking a second one would only make two small batches of one.
+    waking: bool,
     closed: bool,
 }
 
 impl<T: Waiting> Queue<T> {
     pub(super) fn new(len_max: usize, takers: usize) -> Self {
         Self {
-            state: Mutex::new(State { items: VecDeque::new(), idle: 0, closed: false }),
+            state: Mutex::new(State { items: VecDeque::new(), idle: 0, waking: false, closed: false }),
             arrived: Condvar::new(),
             len_max,
             takers,
@@ -60,9 +66,12 @@ impl<T: Waiting> Queue<T> {
             state.idle += 1;
             self.arrived.wait(&mut state);
             state.idle -= 1;
+            state.waking = false;
         }
-        let share = state.items.len().div_ceil(self.takers).min(batch_len_max);
+        let waiting = state.items.len();
+        let share = waiting.div_ceil(self.takers).max(SHARE_MIN.min(waiting)).min(batch_len_max);
         batch.extend(state.items.drain(..share));
+        self.wake_one(&mut state);
         true
     }
 
@@ -86,11 +95,16 @@ impl<T: Waiting> Queue<T> {
             return Err(Error::new(ErrorKind::Overloaded, operation, detail));
         }
         insert(&mut state.items);
-        // A taker that is busy looks again before it waits, so waking one costs only when one waits.
-        if state.idle > 0 {
+        self.wake_one(&mut state);
+        Ok(())
+    }
+
+    /// Wakes an idle taker if there is something to take. A busy one looks again before it waits.
+    fn wake_one(&self, state: &mut State<T>) {
+        if state.idle > 0 && !state.waking && !state.items.is_empty() {
+            state.waking = true;
             self.arrived.notify_one();
         }
-        Ok(())
     }
 }
 
@@ -128,11 +142,14 @@ mod tests {
 
     #[test]
     fn a_taker_takes_its_share_only() {
-        let queue = Queue::new(9, 2);
-        (0..5).for_each(|item| queue.push("test", item).unwrap());
+        let queue = Queue::new(99, 2);
+        (0..12).for_each(|item| queue.push("test", item).unwrap());
         let mut batch = vec![];
         assert!(queue.take(&mut batch, 9));
-        assert_eq!(batch, [0, 1, 2]);
+        assert_eq!(batch, [0, 1, 2, 3, 4, 5]);
+        batch.clear();
+        assert!(queue.take(&mut batch, 9));
+        assert_eq!(batch, [6, 7, 8, 9], "a few are not worth another taker");
     }
 
     #[test]

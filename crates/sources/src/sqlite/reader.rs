@@ -45,6 +45,12 @@ pub(super) struct Request {
     pub(super) asked: Asked,
 }
 
+/// What was found, and for whom.
+enum Answer {
+    One(Result<Loaded>, oneshot::Sender<Result<Loaded>>),
+    Many(Result<Vec<Loaded>>, oneshot::Sender<Result<Vec<Loaded>>>),
+}
+
 /// What a reading thread works with.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -58,15 +64,19 @@ impl Reader {
     /// Answers until the queue is closed.
     pub(super) fn run(self) {
         let mut batch = Vec::with_capacity(BATCH_LEN_MAX);
+        let mut answers = Vec::with_capacity(BATCH_LEN_MAX);
         while self.requests.take(&mut batch, BATCH_LEN_MAX) {
-            batch.retain_mut(|request: &mut Request| !request.is_given_up());
-            self.answer_batch(&mut batch);
+            batch.retain(|request| !request.is_given_up());
+            self.read_batch(&mut batch, &mut answers);
+            // All at once: a caller that is woken in between would ask again and be put to sleep again
+            // before the next is answered, and on a machine with few cores each time costs a switch.
+            answers.drain(..).for_each(Answer::send);
         }
     }
 
     /// The order is what makes a fill safe: all flights are closed to joiners, then all keys are probed,
     /// then the snapshot begins.
-    fn answer_batch(&self, batch: &mut Vec<Request>) {
+    fn read_batch(&self, batch: &mut Vec<Request>, answers: &mut Vec<Answer>) {
         for request in batch.iter_mut() {
             request.sent.trip();
             self.probe(request);
@@ -74,13 +84,11 @@ impl Reader {
         // A single SELECT is a snapshot of its own.
         let shared = batch.len() > 1 || batch.iter().any(Request::may_need_several);
         let began = if shared { self.execute("BEGIN") } else { Ok(()) };
-        for request in batch.drain(..) {
-            self.counters.loads.fetch_add(1, Ordering::Relaxed);
-            match &began {
-                Ok(()) => self.answer(request),
-                Err(error) => request.fail(error.clone()),
-            }
-        }
+        self.counters.loads.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        answers.extend(batch.drain(..).map(|request| match &began {
+            Ok(()) => self.read(request),
+            Err(error) => request.failed(error),
+        }));
         if shared && !self.connection.is_autocommit() {
             // Ending a snapshot cannot fail in a way that matters: nothing was written.
             let _ended = self.execute("COMMIT");
@@ -101,19 +109,19 @@ impl Reader {
         }
     }
 
-    fn answer(&self, request: Request) {
-        // Whoever gave up meanwhile does not hear the answer.
+    fn read(&self, request: Request) -> Answer {
         match request.asked {
-            Asked::One(look, reply) => {
-                let _ = reply.send(self.one(&request.plan, &look));
-            }
-            Asked::Many(looks, reply) => {
-                let _ = reply.send(self.many(&request.plan, &looks));
-            }
+            Asked::One(look, reply) => Answer::One(self.one(&request.plan, &look), reply),
+            Asked::Many(looks, reply) => Answer::Many(self.many(&request.plan, &looks), reply),
         }
     }
 
     fn one(&self, plan: &Plan, look: &Look) -> Result<Loaded> {
+        if plan.mapping.key().is_exact() {
+            let record =
+                plan.look(LOAD, &self.connection, &look.values, &self.counters, |row| Ok(plan.record(row)))?;
+            return Ok(loaded(plan, look, record, true));
+        }
         let stored = plan.find(LOAD, &self.connection, &look.values, &self.counters)?;
         let is_same = stored.as_ref().is_none_or(|stored| stored.key == look.key);
         Ok(loaded(plan, look, stored.map(|stored| stored.record), is_same))
@@ -162,14 +170,20 @@ impl Request {
         matches!(self.asked, Asked::Many(..))
     }
 
-    fn fail(self, error: Error) {
+    fn failed(self, error: &Error) -> Answer {
         match self.asked {
-            Asked::One(_, reply) => {
-                let _ = reply.send(Err(error));
-            }
-            Asked::Many(_, reply) => {
-                let _ = reply.send(Err(error));
-            }
+            Asked::One(_, reply) => Answer::One(Err(error.clone()), reply),
+            Asked::Many(_, reply) => Answer::Many(Err(error.clone()), reply),
+        }
+    }
+}
+
+impl Answer {
+    /// Whoever gave up meanwhile does not hear it.
+    fn send(self) {
+        match self {
+            Self::One(answer, reply) => drop(reply.send(answer)),
+            Self::Many(answer, reply) => drop(reply.send(answer)),
         }
     }
 }

@@ -110,6 +110,8 @@ macro_rules! source_contract {
             refusals::a_key_in_the_value_must_equal_the_key,
             refusals::what_is_not_an_object_is_refused,
             concurrent::of_many_inserts_of_a_key_one_takes_place,
+            concurrent::an_insert_that_waited_sees_the_row_of_the_first,
+            concurrent::a_compare_and_set_that_waited_sees_the_version_of_the_first,
             concurrent::compare_and_set_loses_no_update,
             concurrent::what_the_protocol_fills_is_never_older_than_a_completed_write,
             concurrent::a_commit_takes_place_although_its_future_is_dropped,

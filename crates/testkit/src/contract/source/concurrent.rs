@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What holds when several callers act at once, or give up.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use throughline_core::{Condition, Effect, Refusal};
+use throughline_core::{Condition, Effect, Refusal, Write};
 use tokio::task::JoinSet;
 
 use super::{SourceSubject, SourceTable, intent, key, person, put, stored, when};
@@ -28,6 +29,47 @@ pub async fn of_many_inserts_of_a_key_one_takes_place(subject: SourceSubject) {
     assert_eq!(created.count(), 1);
     let refused = effects.iter().filter(|effect| **effect == Effect::Refused(Refusal::Exists));
     assert_eq!(refused.count(), WRITER_COUNT - 1);
+}
+
+pub async fn an_insert_that_waited_sees_the_row_of_the_first(subject: SourceSubject) {
+    let insert = when(Condition::Absent, put("1", r#"{"first_name":"Ada"}"#));
+    let effect = second_of_two(&subject.person, insert).await;
+    assert_eq!(effect, Effect::Refused(Refusal::Exists));
+}
+
+pub async fn a_compare_and_set_that_waited_sees_the_version_of_the_first(subject: SourceSubject) {
+    subject.person.write(put("1", r#"{"first_name":"Eve"}"#)).await;
+    let unchanged = Condition::Unchanged(vec![subject.person.version("1").await]);
+    let effect = second_of_two(&subject.person, when(unchanged, put("1", r#"{"first_name":"Ada"}"#))).await;
+    let present = subject.person.version("1").await;
+    assert_eq!(effect, Effect::Refused(Refusal::Conflict(present)));
+}
+
+/// Prepares `write`, begins to prepare it a second time, commits the first, and returns the second's effect.
+async fn second_of_two(table: &SourceTable, write: Write) -> Effect {
+    let writes = [write];
+    let first = table.prepare(&writes).await;
+    let mut second = pin!(table.writer.prepare(&writes));
+    let others = async {
+        // Long enough for the second to look at whatever it looks at before it waits.
+        for _ in 0..20 {
+            table.load("999", false).await;
+        }
+    };
+    let early = tokio::select! {
+        biased;
+        prepared = &mut second => Some(prepared),
+        () = others => None,
+    };
+    first.commit().await.expect("a healthy source commits");
+    let prepared = match early {
+        Some(prepared) => prepared,
+        None => second.await,
+    };
+    let prepared = prepared.expect("a healthy source prepares what fits");
+    let effect = prepared.effects()[0].clone();
+    prepared.roll_back().await.expect("a healthy source rolls back");
+    effect
 }
 
 pub async fn compare_and_set_loses_no_update(subject: SourceSubject) {
