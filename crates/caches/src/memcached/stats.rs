@@ -10,7 +10,7 @@ pub struct MemcachedStats {
     pub commands: AtomicU64,
     /// Batches in which they were sent; the commands of one batch share a round trip.
     pub round_trips: AtomicU64,
-    /// Connections closed because an answer was late.
+    /// Requests whose caller went because the answer was late.
     pub timeouts: AtomicU64,
     /// Connections that were opened and admitted, the first ones included.
     pub connects: AtomicU64,

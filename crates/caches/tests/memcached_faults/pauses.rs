@@ -11,21 +11,45 @@ use throughline_core::{Cache, ErrorKind, Fill, Lookup, Rng};
 use crate::house::{cache_on, entry, eventually, filled, house, lease, patient, put, read, slot, started};
 
 #[tokio::test]
-async fn a_late_answer_ends_the_connection_and_its_tokens() {
+async fn a_server_that_stands_still_ends_the_connection_and_its_tokens() {
     let server = started(&[]);
-    let config = MemcachedConfig { get_timeout_ms: 100, connections: 1, ..patient(server.address()) };
+    let config = MemcachedConfig { mark_timeout_ms: 50, connections: 1, ..patient(server.address()) };
     let cache = cache_on(config);
     cache.probe().await.expect("the server was just started");
     let held = lease(&cache, &slot("a")).await;
     server.pause();
-    let error = cache.get(&slot("b")).await.expect_err("nobody answers");
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert_eq!(read(&cache.stats().timeouts), 1);
+    let error = cache.mark(&[slot("b")]).await.remove(0).expect_err("nobody answers");
+    assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{error}");
     server.resume();
     eventually("it is connected again", async || cache.get(&slot("c")).await.ok()).await;
     // The server knows the lease still; our side must not use it any more.
     assert!(matches!(cache.get(&slot("a")).await, Ok(Lookup::Busy)));
     assert_eq!(filled(&cache, held, entry("late")).await.expect("an answer"), Fill::Refused);
+}
+
+#[tokio::test]
+async fn a_late_look_up_takes_nobody_elses_lease_along() {
+    let server = started(&[]);
+    let config = MemcachedConfig {
+        get_timeout_ms: 20,
+        mark_timeout_ms: 20_000,
+        connections: 1,
+        ..patient(server.address())
+    };
+    let cache = cache_on(config);
+    cache.probe().await.expect("the server was just started");
+    let held = lease(&cache, &slot("a")).await;
+    server.pause();
+    let error = cache.get(&slot("b")).await.expect_err("nobody answers");
+    assert_eq!((error.kind(), read(&cache.stats().timeouts)), (ErrorKind::Timeout, 1));
+    server.resume();
+    assert_eq!(filled(&cache, held, entry("in time")).await.expect("an answer"), Fill::Stored);
+    // The lease that the late look-up was given came back as well.
+    eventually("the next one gets the lease", async || match cache.get(&slot("b")).await {
+        Ok(Lookup::Leased(lease)) => Some(cache.release(lease)),
+        _ => None,
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -55,15 +55,20 @@ impl Queued {
         }
     }
 
-    /// Receives what has come; if nothing has, ends the connection, since whatever comes on it is late.
-    fn receive_or_end(&mut self, timeout_ms: u64) {
+    /// Receives what has come; if nothing has, the caller goes.
+    ///
+    /// A late mark takes the connection along, so that it can be tried again on a fresh one. A late look-up does
+    /// not: it gives up much earlier, and a moment's load would void the marks and leases of everybody on
+    /// the connection. A server that stands still is noticed by the connection itself.
+    fn receive_or_go(&mut self, timeout_ms: u64) {
         if self.received.is_some() {
             return;
         }
         self.received = Some(self.coming.try_recv().unwrap_or_else(|_| {
             let error = map::late(&self.connection.config, timeout_ms);
-            if self.connection.end(self.line, &error) {
-                MemcachedStats::count(&self.connection.stats.timeouts);
+            MemcachedStats::count(&self.connection.stats.timeouts);
+            if timeout_ms >= self.connection.config.mark_timeout_ms {
+                self.connection.end(self.line, &error);
             }
             Err(error)
         }));
@@ -75,7 +80,7 @@ impl Drop for Queued {
         let Some(key) = self.give_back.take() else { return };
         // Closed first: an answer that comes afterwards is given back by whoever brings it.
         self.coming.close();
-        let received = self.received.take().or_else(|| self.coming.try_recv().ok());
+        let received = self.received.take().filter(Result::is_ok).or_else(|| self.coming.try_recv().ok());
         if let Some(Ok(answer)) = received {
             self.connection.give_back(self.line, &key, &answer);
         }
@@ -94,7 +99,7 @@ pub(in super::super) async fn receive_all(queued: &mut [&mut Queued], timeout_ms
     };
     if tokio::time::timeout(Duration::from_millis(timeout_ms), all).await.is_err() {
         for queued in queued {
-            queued.receive_or_end(timeout_ms);
+            queued.receive_or_go(timeout_ms);
         }
     }
 }
