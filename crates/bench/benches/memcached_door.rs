@@ -23,7 +23,7 @@ const ROUND: Duration = Duration::from_secs(2);
 
 fn main() {
     print_machine("the memcached door on a table resource, beside memcached", SEED);
-    let threads: usize = std::env::var("THREADS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let threads: u32 = std::env::var("THREADS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     println!("{threads} server threads each, {CONNECTIONS} connections, {KEYS} keys, load from one thread");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("door.db");
@@ -52,7 +52,7 @@ fn main() {
     }
 }
 
-fn daemon(path: &Path, threads: usize) -> Daemon {
+fn daemon(path: &Path, threads: u32) -> Daemon {
     let url = format!("sqlite:{}", path.display());
     let args = ["serve", &url, "--http", "127.0.0.1:0", "--memcached", "127.0.0.1:0"];
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/throughline");

@@ -11,8 +11,8 @@ use crate::out::say;
 use crate::serve::{print_resources, runtime};
 use crate::settings::load;
 
-pub(crate) fn run(args: SourceArgs) -> miette::Result<ExitCode> {
-    let loaded = load(&args)?;
+pub(crate) fn run(args: &SourceArgs) -> miette::Result<ExitCode> {
+    let loaded = load(args)?;
     for source in &loaded.settings.sources {
         if let SourceKind::Sqlite { path, sample: true } = &source.kind
             && !path.exists()

@@ -23,7 +23,7 @@ use traced_cache::TracedCache;
 
 const PERSON: &str = r#"{"id":1,"first_name":"Ada","last_name":"King"}"#;
 
-pub(crate) fn run(args: DemoArgs) -> miette::Result<ExitCode> {
+pub(crate) fn run(args: &DemoArgs) -> miette::Result<ExitCode> {
     let folder = std::env::temp_dir().join(format!("throughline-demo-{}", std::process::id()));
     std::fs::create_dir_all(&folder).into_diagnostic()?;
     let told = runtime()?.block_on(async {
@@ -31,13 +31,13 @@ pub(crate) fn run(args: DemoArgs) -> miette::Result<ExitCode> {
             (ReadStrategy::CacheAside, WriteStrategy::WriteThrough),
             (ReadStrategy::ReadThrough, WriteStrategy::WriteAround),
         ] {
-            let stage = Stage::open(&folder, &args, read, write).await?;
+            let stage = Stage::open(&folder, args, read, write).await?;
             stage.reading(read).await?;
             stage.writing(write).await?;
             stage.close().await;
         }
         let stage =
-            Stage::open(&folder, &args, ReadStrategy::ReadThrough, WriteStrategy::WriteThrough).await?;
+            Stage::open(&folder, args, ReadStrategy::ReadThrough, WriteStrategy::WriteThrough).await?;
         stage.switching().await?;
         stage.close().await;
         Ok(ExitCode::SUCCESS)

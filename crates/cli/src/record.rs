@@ -21,7 +21,7 @@ fn path(record: &RecordName) -> miette::Result<String> {
     Ok(format!("/v1/{}/{}", record.resource, key_segment(&key)))
 }
 
-pub(crate) fn get(args: RecordArgs) -> miette::Result<ExitCode> {
+pub(crate) fn get(args: &RecordArgs) -> miette::Result<ExitCode> {
     let answer = Client::new(&args.server).send(Method::GET, &path(&args.record)?, None)?;
     if answer.status == 404 {
         return absent(answer.success());
@@ -38,8 +38,8 @@ pub(crate) fn get(args: RecordArgs) -> miette::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn put(args: PutArgs) -> miette::Result<ExitCode> {
-    let mut value = args.value.into_bytes();
+pub(crate) fn put(args: &PutArgs) -> miette::Result<ExitCode> {
+    let mut value = args.value.clone().into_bytes();
     if value == b"-" {
         value.clear();
         std::io::stdin().read_to_end(&mut value).into_diagnostic().wrap_err("cannot read standard input")?;
@@ -50,7 +50,7 @@ pub(crate) fn put(args: PutArgs) -> miette::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn delete(args: RecordArgs) -> miette::Result<ExitCode> {
+pub(crate) fn delete(args: &RecordArgs) -> miette::Result<ExitCode> {
     let answer = Client::new(&args.server).send(Method::DELETE, &path(&args.record)?, None)?;
     if answer.status == 404 {
         return absent(answer.success());
@@ -60,7 +60,7 @@ pub(crate) fn delete(args: RecordArgs) -> miette::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn invalidate(args: RecordArgs) -> miette::Result<ExitCode> {
+pub(crate) fn invalidate(args: &RecordArgs) -> miette::Result<ExitCode> {
     let path = format!("{}/_invalidate", path(&args.record)?);
     Client::new(&args.server).send(Method::POST, &path, None)?.success()?;
     say!("invalidated");

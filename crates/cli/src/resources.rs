@@ -12,7 +12,7 @@ use crate::args::{ModeArgs, StatsArgs};
 use crate::client::Client;
 use crate::out::say;
 
-pub(crate) fn mode(args: ModeArgs) -> miette::Result<ExitCode> {
+pub(crate) fn mode(args: &ModeArgs) -> miette::Result<ExitCode> {
     let client = Client::new(&args.server);
     if let (Some(resource), Some(mode)) = (&args.resource, args.mode) {
         let name = mode.to_possible_value().expect("every mode has a name").get_name().to_owned();
@@ -35,7 +35,7 @@ pub(crate) fn mode(args: ModeArgs) -> miette::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn stats(args: StatsArgs) -> miette::Result<ExitCode> {
+pub(crate) fn stats(args: &StatsArgs) -> miette::Result<ExitCode> {
     let stats = Client::new(&args.server).send(Method::GET, "/admin/stats", None)?.success()?.json()?;
     if args.json {
         say!("{stats}");

@@ -20,7 +20,7 @@ use crate::args::ServeArgs;
 use crate::out::say;
 use crate::settings::load;
 
-pub(crate) fn run(args: ServeArgs) -> miette::Result<ExitCode> {
+pub(crate) fn run(args: &ServeArgs) -> miette::Result<ExitCode> {
     start_log();
     let mut loaded = load(&args.source)?;
     let listen = &mut loaded.settings.listen;

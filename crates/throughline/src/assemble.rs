@@ -113,6 +113,6 @@ impl Assembly {
 }
 
 fn plain(bytes: u64, clock: &Arc<dyn Clock>) -> Arc<dyn PlainStore> {
-    let config = PlainMemoryConfig { capacity_bytes: bytes, ..PlainMemoryConfig::default() };
+    let config = PlainMemoryConfig { capacity_bytes: bytes };
     Arc::new(PlainMemory::new(&config, clock.clone()))
 }

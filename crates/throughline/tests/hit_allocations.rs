@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hit in process memory allocates nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in what its tests share")]
+
 use std::alloc::System;
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -26,7 +28,8 @@ fn allocations(mut work: impl FnMut()) -> usize {
 fn a_hit_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let throughline = runtime.block_on(Assembly::new(Settings::sample(folder.path().to_owned())).open()).unwrap();
+    let throughline =
+        runtime.block_on(Assembly::new(Settings::sample(folder.path().to_owned())).open()).unwrap();
     let space = &throughline.listing("person").unwrap().space;
     let key = Key::parse("1").unwrap();
     runtime.block_on(space.get(&key)).unwrap();

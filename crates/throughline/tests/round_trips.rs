@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a hit and a write cost in round trips, over a real MariaDB and a real memcached.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in what its tests share")]
+
 use throughline::config::Settings;
 use throughline::{Assembly, Change, Condition, Effect, Key, Level, Served, Target, Throughline, Write};
 use throughline_testkit::{Mariadb, MariadbOptions, Memcached, MemcachedOptions};
@@ -8,7 +10,9 @@ use throughline_testkit::{Mariadb, MariadbOptions, Memcached, MemcachedOptions};
 async fn open(mariadb: &Mariadb, memcached: &Memcached) -> Throughline {
     let url = mariadb.create_database("shop");
     let rows = "INSERT INTO shop.person VALUES (1, 'Ada')";
-    mariadb.execute(&format!("CREATE TABLE shop.person (id BIGINT PRIMARY KEY, name VARCHAR(40) NOT NULL); {rows}"));
+    mariadb.execute(&format!(
+        "CREATE TABLE shop.person (id BIGINT PRIMARY KEY, name VARCHAR(40) NOT NULL); {rows}"
+    ));
     let text = format!(
         "[sources.shop]\nurl = \"{url}\"\n[caches.main]\nmemcached = {{ servers = [\"{}\"] }}\n\
          [resources.person]\nsource = \"shop\"\naccess = \"write\"\nlevel = \"strict\"\n",

@@ -39,10 +39,7 @@ fn a_file_that_is_not_there_and_a_url_of_an_unknown_kind_say_what_to_do() {
     let error = stderr(&run(&["check", "--config", "no-such-file.toml"]));
     assert!(error.contains("no-such-file.toml"), "{error}");
     let error = stderr(&run(&["check", "oracle://localhost/shop"]));
-    assert!(
-        error.contains("`oracle` is no kind of source") && error.contains("sqlite:shop.db"),
-        "{error}"
-    );
+    assert!(error.contains("`oracle` is no kind of source") && error.contains("sqlite:shop.db"), "{error}");
     let error = stderr(&run(&["check", "sqlite:no-such-folder/shop.db"]));
     assert!(error.contains("shop.db"), "{error}");
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The strategies, over a real cache and a source that can be stopped at every step.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in what its tests share")]
+
 mod bed;
 mod bulk;
 mod model;
