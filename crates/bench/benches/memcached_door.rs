@@ -55,8 +55,7 @@ fn main() {
 fn daemon(path: &Path, threads: u32) -> Daemon {
     let url = format!("sqlite:{}", path.display());
     let args = ["serve", &url, "--http", "127.0.0.1:0", "--memcached", "127.0.0.1:0"];
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/throughline");
-    let mut options = DaemonOptions::new(program, &args);
+    let mut options = DaemonOptions::new(DaemonOptions::built_program(), &args);
     options.env.push(("TOKIO_WORKER_THREADS".to_owned(), threads.to_string()));
     Daemon::start(options)
 }

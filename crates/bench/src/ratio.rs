@@ -68,7 +68,9 @@ mod tests {
     #[test]
     fn the_ratio_is_the_median_of_the_rounds() {
         let mut rounds = Rounds::default();
-        [(2.0, 1.0), (3.0, 1.0), (90.0, 1.0)].map(|(ours, peers)| rounds.add(ours, peers));
+        for (ours, peers) in [(2.0, 1.0), (3.0, 1.0), (90.0, 1.0)] {
+            rounds.add(ours, peers);
+        }
         assert!((rounds.ratio() - 3.0).abs() < f64::EPSILON);
     }
 }
