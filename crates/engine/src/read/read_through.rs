@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use throughline_core::{Cache, Key, Result, Scope, Sent};
+use throughline_core::{Cache, Key, Result, Sent};
 
 use super::look_up::{Found, look_up};
 use super::{Bypass, Read, bypass, load};
@@ -38,10 +38,9 @@ pub(super) async fn get(space: &Arc<Space>, cache: &Arc<dyn Cache>, key: &Key) -
 async fn fly(space: &Arc<Space>, cache: &Arc<dyn Cache>, key: &Key, sent: Sent) -> Result<Landed> {
     let mut waits = Waits::up_to(space.policy().lease_wait_ms);
     loop {
-        if cache.scope() == Scope::Shared {
-            // The look-up leaves the process, and what it finds may be the flight's answer.
-            sent.trip();
-        }
+        // What is found may be the flight's answer, and what follows past the cache may be, too. That holds
+        // for a cache in this process as well: between its look-up and the landing a write may complete.
+        sent.trip();
         let why = match look_up(space, cache, key).await {
             Found::Answer(read) => return Ok(Landed::Answer(read)),
             Found::Leased(lease) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use throughline_core::{ErrorKind, ReadStrategy, Scope};
+use throughline_core::{ErrorKind, ReadStrategy, Scope, WriteStrategy};
 use throughline_engine::{Bypass, Policy, Served};
 
 use crate::bed::{Bed, bounded, key, strict, value};
@@ -190,4 +190,27 @@ async fn a_hit_in_this_process_needs_no_future() {
     bed.get("1").await;
     assert_eq!(bed.space.try_get("1").unwrap().entry.record.unwrap().value.as_ref(), b"one");
     assert_eq!(bed.cache.look_ups(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_went_past_the_cache_takes_no_joiner_after_a_write() {
+    for scope in [Scope::Shared, Scope::Process] {
+        let bed = Bed::with_scope(Policy { write: WriteStrategy::WriteAround, ..strict() }, scope);
+        let twin = bed.another("person", strict());
+        let one = key("1");
+        bed.source.open_reads(false);
+        let mut leased = Box::pin(twin.get(&one));
+        assert!((&mut leased).now_or_never().is_none(), "it holds the lease");
+        let mut early = Box::pin(bed.space.get(&one));
+        assert!(tokio::time::timeout(Duration::from_millis(60), &mut early).await.is_err(), "it bypasses");
+        bed.put("1", "uno").await.unwrap();
+        let mut late = Box::pin(bed.get("1"));
+        assert!((&mut late).now_or_never().is_none());
+        // The early load's snapshot is from before the write.
+        bed.source.change_behind("1", Some("one"));
+        bed.source.open_reads(true);
+        early.await.unwrap();
+        bed.source.change_behind("1", Some("uno"));
+        assert_eq!(late.await.as_deref(), Some("uno"), "{scope:?}");
+    }
 }
