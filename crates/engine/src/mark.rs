@@ -8,7 +8,8 @@ use throughline_core::{BoxFuture, Cache, Entry, Error, ErrorKind, Fill, Key, Lev
 
 use crate::space::Space;
 
-/// The marks of a write between the row's lock and the commit's outcome. Dropped, they are taken away.
+/// The marks of a write between the row's lock and the commit's outcome. Dropped, they are taken away, and
+/// those that were not confirmed are owed: a caller may leave while the commit takes place.
 pub(crate) struct HeldMarks {
     held: Vec<HeldMark>,
 }
@@ -17,8 +18,18 @@ struct HeldMark {
     space: Arc<Space>,
     cache: Arc<dyn Cache>,
     key: Key,
-    /// `None` when it was not confirmed and the resource goes on without.
-    mark: Option<Mark>,
+    /// Whether it is in the resource that wrote, whose record is known.
+    is_writers: bool,
+    state: State,
+}
+
+enum State {
+    /// It is in the cache.
+    Confirmed(Mark),
+    /// It may not be, and the resource goes on without.
+    Unconfirmed,
+    /// It is published, or left to expire.
+    Settled,
 }
 
 impl HeldMarks {
@@ -29,20 +40,22 @@ impl HeldMarks {
     /// somebody could still read the old value from the cache after the commit.
     pub(crate) async fn place(space: &Arc<Space>, key: &Key) -> Result<Self> {
         let mut marks = Self { held: Vec::new() };
-        for space in std::iter::once(space.clone()).chain(space.siblings()) {
+        let writer = space;
+        for space in std::iter::once(writer.clone()).chain(writer.siblings()) {
+            let is_writers = Arc::ptr_eq(&space, writer);
             let Some(cache) = space.parts.cache.clone() else {
                 continue;
             };
             let answer = cache.mark(&[space.slot(key)]).await.pop();
-            let mark = match answer {
-                Some(Ok(mark)) => Some(mark),
+            let state = match answer {
+                Some(Ok(mark)) => State::Confirmed(mark),
                 Some(Err(error)) if space.policy().level == Level::Strict => {
                     space.stats.writes_unmarkable.add(1);
                     return Err(unmarkable(&space, &error).with_cause(error));
                 }
-                _ => None,
+                _ => State::Unconfirmed,
             };
-            marks.held.push(HeldMark { space, cache, key: key.clone(), mark });
+            marks.held.push(HeldMark { space, cache, key: key.clone(), is_writers, state });
         }
         Ok(marks)
     }
@@ -50,30 +63,36 @@ impl HeldMarks {
     /// After the commit: replaces the mark of the resource that wrote by what was written, takes those of
     /// the others away (their records look different), and sees to what was not confirmed. Never waits.
     pub(crate) fn publish(mut self, record: Option<&Record>) {
-        for (place, mut held) in self.held.drain(..).enumerate() {
-            let Some(mark) = held.mark.take() else {
-                held.space.owed.add(&held.space, held.key.clone());
-                continue;
-            };
-            let fits = |record: &&Record| crate::read::fits(&held.space, record);
-            match record.filter(fits) {
-                Some(record) if place == 0 && mark.token.is_some() => held.publish(mark, record.clone()),
-                _ => held.cache.unmark(mark),
-            }
+        // Dropping the others takes their marks away; the resource that wrote may have no cache.
+        let Some(held) = self.held.iter_mut().find(|held| held.is_writers) else { return };
+        let fits = |record: &&Record| crate::read::fits(&held.space, record);
+        if let Some(record) = record.filter(fits)
+            && let Some(mark) = held.take_mark(|mark| mark.token.is_some())
+        {
+            held.publish(mark, record.clone());
         }
     }
 
     /// Leaves the marks to expire: whether the write took place is not known, and until then readers ask the source.
     pub(crate) fn leave(mut self) {
-        for mut held in self.held.drain(..) {
-            if held.mark.take().is_none() {
-                held.space.owed.add(&held.space, held.key.clone());
-            }
+        for held in &mut self.held {
+            drop(held.take_mark(|_| true));
         }
     }
 }
 
 impl HeldMark {
+    /// The mark, if it was confirmed and is as wanted; then it is settled.
+    fn take_mark(&mut self, wanted: impl Fn(&Mark) -> bool) -> Option<Mark> {
+        match std::mem::replace(&mut self.state, State::Settled) {
+            State::Confirmed(mark) if wanted(&mark) => Some(mark),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
     fn publish(&self, mark: Mark, record: Record) {
         let entry = Entry { record: Some(record), fingerprint: self.space.parts.fingerprint };
         let ttl_ms = self.space.ttl_ms(false);
@@ -87,8 +106,10 @@ impl HeldMark {
 
 impl Drop for HeldMark {
     fn drop(&mut self) {
-        if let Some(mark) = self.mark.take() {
-            self.cache.unmark(mark);
+        match std::mem::replace(&mut self.state, State::Settled) {
+            State::Confirmed(mark) => self.cache.unmark(mark),
+            State::Unconfirmed => self.space.owed.add(&self.space, self.key.clone()),
+            State::Settled => {}
         }
     }
 }

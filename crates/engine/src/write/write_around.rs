@@ -17,24 +17,32 @@ pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
         FirstHalf::Ready(ready) => ready,
         FirstHalf::Refused(effect) => return Ok(effect),
     };
-    let owing = match invalidate(space, &key).await {
+    let _owing = match invalidate(space, &key).await {
         Ok(owing) => owing,
         Err(error) => {
             prepared.roll_back().await?;
             return Err(error);
         }
     };
-    let committed = prepared.commit().await;
-    let unknown = committed.as_ref().is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown);
-    if committed.is_ok() || unknown {
-        owing.iter().for_each(|space| space.owed.add(space, key.clone()));
-    }
-    committed.map(|()| effect)
+    prepared.commit().await.map(|()| effect)
 }
 
-/// Invalidates `key` in every resource that shows the row; returns the bounded ones that did not confirm.
-async fn invalidate(space: &Arc<Space>, key: &Key) -> Result<Vec<Arc<Space>>> {
-    let mut owing = Vec::new();
+/// The bounded resources that did not confirm. Dropped, they owe the invalidation, however the commit went:
+/// a caller may leave while it takes place.
+struct Owing {
+    key: Key,
+    spaces: Vec<Arc<Space>>,
+}
+
+impl Drop for Owing {
+    fn drop(&mut self) {
+        self.spaces.iter().for_each(|space| space.owed.add(space, self.key.clone()));
+    }
+}
+
+/// Invalidates `key` in every resource that shows the row.
+async fn invalidate(space: &Arc<Space>, key: &Key) -> Result<Owing> {
+    let mut owing = Owing { key: key.clone(), spaces: Vec::new() };
     for space in std::iter::once(space.clone()).chain(space.siblings()) {
         match space.invalidate_entry(key).await {
             Ok(()) => {}
@@ -46,7 +54,7 @@ async fn invalidate(space: &Arc<Space>, key: &Key) -> Result<Vec<Arc<Space>>> {
                 );
                 return Err(Error::new(ErrorKind::Unmarkable, "invalidate a key", detail).with_cause(error));
             }
-            Err(_) => owing.push(space),
+            Err(_) => owing.spaces.push(space),
         }
     }
     Ok(owing)

@@ -64,6 +64,14 @@ impl Bed {
         Space::new(parts)
     }
 
+    /// Another resource over the same rows, without a cache.
+    pub fn another_without_cache(&self, name: &str, policy: Policy) -> Arc<Space> {
+        let mut parts =
+            parts(name, &self.source, &self.cache, &self.memory, &self.clock, policy, self.cache.scope());
+        (parts.cache, parts.local) = (None, None);
+        Space::new(parts)
+    }
+
     pub async fn get(&self, text: &str) -> Option<String> {
         value(&self.space, text).await
     }

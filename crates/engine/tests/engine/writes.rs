@@ -179,3 +179,30 @@ async fn a_read_only_resource_refuses_writes_with_the_remedy() {
     assert_eq!(error.kind(), ErrorKind::ReadOnly);
     assert!(error.to_string().contains("access = \"write\""));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bounded_write_that_is_dropped_during_its_commit_is_not_forgotten() {
+    for policy in [bounded(), Policy { write: WriteStrategy::WriteAround, ..bounded() }] {
+        let bed = Bed::new(policy);
+        bed.get("1").await;
+        bed.cache.set_down(true);
+        bed.source.lose_next_commit_answer();
+        let mut write = Box::pin(bed.put("1", "uno"));
+        assert!((&mut write).now_or_never().is_none(), "the commit took place, its answer is on its way");
+        drop(write);
+        bed.cache.set_down(false);
+        assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_without_a_cache_publishes_nothing_in_another() {
+    let bed = Bed::new(strict());
+    let plain = bed.another_without_cache("people", strict());
+    plain.set_siblings(vec![Arc::downgrade(&bed.space)]);
+    bed.get("1").await;
+    plain.write(put("1", "as people show it", Condition::Always)).await.unwrap();
+    assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
+}

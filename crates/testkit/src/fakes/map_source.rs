@@ -38,6 +38,8 @@ struct State {
     unavailable: bool,
     /// What the next commit answers, and whether it takes place nevertheless.
     next_commit: Option<(ErrorKind, bool)>,
+    /// Whether the next commit takes place and never answers.
+    next_answer_lost: bool,
     created: u64,
 }
 
@@ -95,6 +97,11 @@ impl MapSource {
     /// Makes the next commit answer `kind`; `applied` says whether it takes place nevertheless.
     pub fn fail_next_commit(&self, kind: ErrorKind, applied: bool) {
         self.state().next_commit = Some((kind, applied));
+    }
+
+    /// Makes the next commit take place without ever answering.
+    pub fn lose_next_commit_answer(&self) {
+        self.state().next_answer_lost = true;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -244,6 +251,10 @@ impl Prepared for Transaction {
             let planted = self.source.state().next_commit.take();
             if planted.is_none_or(|(_, applied)| applied) {
                 self.apply();
+            }
+            let lost = std::mem::take(&mut self.source.state().next_answer_lost);
+            if lost {
+                std::future::pending::<()>().await;
             }
             match planted {
                 Some((kind, _)) => Err(Error::new(kind, "commit a transaction", "planted")),
