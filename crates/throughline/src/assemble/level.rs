@@ -35,17 +35,19 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         reason,
         remedy: remedy.map(str::to_owned),
     };
+    let Some(scope) = facts.scope else {
+        return strict("it has no cache, so every read asks the source");
+    };
     if let Some(why) = &facts.no_locks {
         return bounded(why.clone(), None);
     }
     if let Some(why) = &facts.hidden_change {
         return bounded(why.clone(), Some("write such rows through their own resource, or keep a short ttl"));
     }
-    match (facts.scope, &facts.others_may_write) {
-        (None, _) => strict("it has no cache, so every read asks the source"),
-        (Some(_), None) => strict("this process alone owns the database file"),
-        (Some(Scope::Shared), Some(_)) => strict("row locks in the database, marks in the shared cache"),
-        (Some(Scope::Process), Some(why)) => bounded(
+    match (scope, &facts.others_may_write) {
+        (_, None) => strict("this process alone owns the database file"),
+        (Scope::Shared, Some(_)) => strict("row locks in the database, marks in the shared cache"),
+        (Scope::Process, Some(why)) => bounded(
             format!("{why}, and would not reach the entries in this process"),
             Some("use a memcached cache"),
         ),

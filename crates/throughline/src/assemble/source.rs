@@ -143,7 +143,9 @@ impl OpenSource {
             Kind::Sqlite { source, .. } => {
                 let table = source.resource(mapping)?;
                 let fingerprint = table.fingerprint();
-                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks: None }
+                // The locks that a load probes are in the memory of the process that owns the file.
+                let no_locks = self.others_may_write();
+                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
             }
             Kind::Mysql(source) => {
                 let table = source.resource(mapping).await?;
