@@ -127,9 +127,9 @@ impl Assembly {
         let shared = cache.is_some_and(|cache| cache.cache.scope() == Scope::Shared);
         let generations = match source.others_may_write() {
             Some(_) if shared => Generations::Shared(0),
-            // Alone on a shared server: entries of an earlier run must not be found again.
-            None if shared => Generations::Own(surroundings.rng.next_u64() >> 2),
-            _ => Generations::Own(1),
+            // By chance: entries of an earlier run on a shared server must not be found again, and a cache in
+            // this process tells the keys of its resources apart by it. Room is left for it to grow.
+            _ => Generations::Own(surroundings.rng.next_u64() >> 2),
         };
         let loader = match &self.wrap_loader {
             Some(wrap) => wrap(open.loader.clone()),
