@@ -92,12 +92,64 @@ fn report(mistake: ConfigError, path: &Path, text: &str) -> Report {
     if let Some(help) = mistake.help {
         diagnostic = diagnostic.with_help(help);
     }
-    Report::new(diagnostic).with_source_code(NamedSource::new(path.display().to_string(), text.to_owned()))
+    Report::new(diagnostic).with_source_code(NamedSource::new(path.display().to_string(), masked(text)))
+}
+
+/// A configuration's text to be shown: as long as it was, so that places stay right, but without passwords
+/// and tokens, which may stand in the very line that is wrong or beside it.
+fn masked(text: &str) -> String {
+    text.split_inclusive('\n').map(masked_line).collect()
+}
+
+fn masked_line(line: &str) -> String {
+    let stars = |secret: &str| "*".repeat(secret.len());
+    if let Some(start) = secret_value(line) {
+        let secret = line[start..].trim_end();
+        return format!("{}{}{}", &line[..start], stars(secret), &line[start + secret.len()..]);
+    }
+    // From the first colon behind the scheme to the last `@`: a password may hold either.
+    let account = line.split_once("://").and_then(|(scheme, rest)| {
+        let (account, _) = rest.rsplit_once('@')?;
+        let (user, password) = account.split_once(':')?;
+        let start = scheme.len() + "://".len() + user.len() + ":".len();
+        Some(start..start + password.len())
+    });
+    match account {
+        Some(secret) => {
+            format!("{}{}{}", &line[..secret.start], stars(&line[secret.clone()]), &line[secret.end..])
+        }
+        None => line.to_owned(),
+    }
+}
+
+/// Where the value of a setting begins whose name says that it is secret, right or misspelt.
+fn secret_value(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    let of_word = |word: &'static str| {
+        lower.match_indices(word).find_map(|(at, _)| {
+            let equals = at + lower[at..].find('=')?;
+            (!lower[at..equals].contains("file")).then_some(equals + 1)
+        })
+    };
+    ["pass", "pwd", "token", "secret"].into_iter().filter_map(of_word).min()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::has_password;
+    use super::{has_password, masked};
+
+    #[test]
+    fn a_text_to_be_shown_holds_no_password_and_keeps_its_length() {
+        let text = "url = \"mysql://me:geheim@h:1/shop\" # a\ntoken = \"geheim\"\r\npasswort = 'geheimß'\n\
+                    url = \"mysql://me:ge/h@eim@h/shop\"\npassword_file = \"/run/p\"\nb = \"x@y\"\n\
+                    http = { address = \"h:1\", token = \"geheim\" }";
+        let shown = masked(text);
+        assert!(!shown.contains("heim") && !shown.contains("eim"), "{shown}");
+        assert_eq!((shown.len(), shown.lines().count()), (text.len(), text.lines().count()));
+        for kept in ["mysql://me:******@h:1/shop", "password_file = \"/run/p\"", "b = \"x@y\""] {
+            assert!(shown.contains(kept), "{shown}");
+        }
+    }
 
     #[test]
     fn a_password_in_a_url_is_noticed() {
