@@ -32,7 +32,7 @@ impl Desk {
 
     /// Carries out one command.
     pub(crate) async fn run(&mut self, command: &str) -> String {
-        self.answer(command).await.unwrap_or_else(|error| format!("refused: {error}"))
+        self.answer(command).await.unwrap_or_else(|error| format!("error: {error}"))
     }
 
     async fn answer(&mut self, command: &str) -> Result<String> {

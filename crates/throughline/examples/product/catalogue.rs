@@ -33,6 +33,7 @@ url = "${{DATABASE_URL}}"
 
 [caches.shared.memcached]
 servers = ["{memcached}"]
+# One connection (default: 2) and some patience (default: 20 ms) make a demonstration predictable.
 connections = 1
 timeout = "100ms"
 

@@ -24,7 +24,7 @@ impl Desk {
     /// Carries out one command.
     pub(crate) async fn run(&self, command: &str) -> String {
         let answer = self.answer(&command.split(' ').collect::<Vec<_>>()).await;
-        answer.unwrap_or_else(|error| format!("refused: {error}"))
+        answer.unwrap_or_else(|error| format!("error: {error}"))
     }
 
     async fn answer(&self, words: &[&str]) -> Result<String> {

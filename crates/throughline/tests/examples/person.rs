@@ -45,8 +45,8 @@ fn the_story_is_told() {
         "> get 1\nAda Lovelace (the database was not asked)\n\n",
         "> get 99\nnobody (the database was asked once)\n\n",
         "> get 99\nnobody (the database was not asked)\n\n",
-        "> get 1 OR 1=1\nrefused: cannot read a key: invalid key: `person`: the part `id` takes an integer",
-        "> get 1'; DROP TABLE person; --\nrefused: cannot read a key: invalid key: `person`",
+        "> get 1 OR 1=1\nerror: cannot read a key: invalid key: `person`: the part `id` takes an integer",
+        "> get 1'; DROP TABLE person; --\nerror: cannot read a key: invalid key: `person`",
         "> get 2\nGrace Hopper (the database was asked once)\n\n",
         "> save ann Ada King\nsaved\n\n",
         "> save bob Ada Byron\nnot saved: somebody else has saved since; look again\n\n",
@@ -167,7 +167,7 @@ fn without_its_cache_the_program_reads_and_refuses_to_write() {
     }
     program.ask("edit ann 1");
     let saved = program.ask("save ann Ada King");
-    assert!(saved.starts_with("refused: cannot mark a key: mark not confirmed: "), "{saved}");
+    assert!(saved.starts_with("error: cannot mark a key: mark not confirmed: "), "{saved}");
     assert_eq!(program.ask("database 1"), "Ada Lovelace");
 }
 
@@ -228,7 +228,7 @@ fn the_way_back_is_closed_while_the_cache_still_has_what_was_changed() {
     memcached.pause();
     assert_eq!(program.ask("save ann Ada King"), "saved");
     let closed = program.ask("use_db off");
-    assert!(closed.starts_with("refused: cannot switch the mode: unavailable: "), "{closed}");
+    assert!(closed.starts_with("error: cannot switch the mode: unavailable: "), "{closed}");
     assert_eq!(program.ask("get 1"), format!("Ada King {ASKED}"));
     memcached.resume();
     program.ask_until("use_db off", |answer| answer == "reads are answered by the cache");

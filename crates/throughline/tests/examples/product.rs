@@ -60,7 +60,7 @@ fn the_story_is_told() {
         "> get 1\nLamp, 3950 cents, 12 in stock (the database was asked; ",
         "> get 1\nLamp, 3950 cents, 12 in stock (a hit; ",
         "> update 1 Lamp 4200 11\nupdated\n\n> get 1\nLamp, 4200 cents, 11 in stock (a hit; ",
-        "> update 1 Lamp 4200 -1\nrefused: cannot write a row: constraint violated: ",
+        "> update 1 Lamp 4200 -1\nerror: cannot write a row: constraint violated: ",
         "> get 1\nLamp, 4200 cents, 11 in stock (a hit; ",
         "> race by-hand 2 19900\n",
         "the next reader gets 24900 cents, the database has 19900 cents: STALE\n",
@@ -99,7 +99,7 @@ fn a_database_that_dies_leaves_the_cache_untouched() {
     let mut program = shop.program();
     shop.mariadb.kill();
     let update = program.ask(UPDATE);
-    assert!(update.starts_with("refused: "), "{update}");
+    assert!(update.starts_with("error: "), "{update}");
     let read = program.ask("get 1");
     assert!(read.starts_with(OLD) && read.contains("a hit"), "{read}");
     shop.mariadb.restart();
@@ -116,7 +116,7 @@ fn a_cache_that_stops_after_the_statement_undoes_a_strict_update() {
     shop.memcached.pause();
     row.let_go();
     let update = program.answer();
-    assert!(update.starts_with("refused: cannot mark a key: mark not confirmed: "), "{update}");
+    assert!(update.starts_with("error: cannot mark a key: mark not confirmed: "), "{update}");
     assert!(
         update.contains("the write was rolled back") && update.contains("level = \"bounded\""),
         "{update}"
@@ -136,7 +136,7 @@ fn a_cache_that_dies_after_the_statement_undoes_a_strict_update() {
     shop.memcached.kill();
     row.let_go();
     let update = program.answer();
-    assert!(update.starts_with("refused: cannot mark a key: mark not confirmed: "), "{update}");
+    assert!(update.starts_with("error: cannot mark a key: mark not confirmed: "), "{update}");
     assert_eq!(program.ask("database 1"), OLD);
     shop.memcached.restart();
     until_hit(&mut program, OLD);
@@ -179,6 +179,22 @@ fn a_cache_that_fails_after_the_mark_hides_the_old_value_from_everybody() {
         writer.ask_until("update 1 Lamp 3950 12", |answer| answer == "updated");
         until_hit(&mut reader, OLD);
     }
+}
+
+#[test]
+fn after_a_commit_of_unknown_outcome_readers_see_what_the_database_has() {
+    let shop = Shop::open("strict");
+    let mut program = shop.program();
+    let _commits = Stranger::hold_commits(&shop.environment.database_url);
+    program.begin(UPDATE);
+    until_commit_is_waited_for(&shop.mariadb);
+    shop.mariadb.restart();
+    let update = program.answer();
+    assert!(update.starts_with("error: cannot commit a write: outcome unknown: "), "{update}");
+    // Whatever became of it, the old entry is not read for the truth.
+    let read = program.ask("get 1");
+    let truth = program.ask("database 1");
+    assert!(read.starts_with(&truth) && read.contains("the database was asked"), "{read}, {truth}");
 }
 
 #[test]

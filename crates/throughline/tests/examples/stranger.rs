@@ -11,8 +11,8 @@ use crate::program::until;
 /// A connection that holds what a writer needs. Let go by [`Stranger::let_go`], or when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Stranger {
-    runtime: Runtime,
     connection: Conn,
+    runtime: Runtime,
     let_go: &'static str,
 }
 
@@ -39,7 +39,7 @@ impl Stranger {
             }
             connection
         });
-        Self { runtime, connection, let_go }
+        Self { connection, runtime, let_go }
     }
 
     /// Lets whoever waits go on.
