@@ -12,29 +12,29 @@ use throughline_engine::{Generations, Policy, Space, SpaceParts};
 use throughline_testkit::{FlakyCache, MapSource, TestTasks, TokioClock};
 
 /// A resource and what it stands on.
-pub struct Bed {
-    pub space: Arc<Space>,
-    pub source: MapSource,
-    pub cache: Arc<FlakyCache>,
+pub(crate) struct Bed {
+    pub(crate) space: Arc<Space>,
+    pub(crate) source: MapSource,
+    pub(crate) cache: Arc<FlakyCache>,
     memory: Arc<MemoryCache>,
     clock: Arc<TokioClock>,
 }
 
-pub fn strict() -> Policy {
+pub(crate) fn strict() -> Policy {
     Policy { level: Level::Strict, access: Access::Write, ..Policy::default() }
 }
 
-pub fn bounded() -> Policy {
+pub(crate) fn bounded() -> Policy {
     Policy { level: Level::Bounded, ..strict() }
 }
 
 impl Bed {
     /// A resource whose cache presents itself as shared, as memcached does.
-    pub fn new(policy: Policy) -> Self {
+    pub(crate) fn new(policy: Policy) -> Self {
         Self::with_scope(policy, Scope::Shared)
     }
 
-    pub fn with_scope(policy: Policy, scope: Scope) -> Self {
+    pub(crate) fn with_scope(policy: Policy, scope: Scope) -> Self {
         let clock = Arc::new(TokioClock::start());
         let memory = Arc::new(MemoryCache::new(&MemoryConfig::default(), clock.clone()));
         let cache = FlakyCache::new(memory.clone(), scope);
@@ -44,7 +44,7 @@ impl Bed {
     }
 
     /// Another resource over the same rows and the same cache servers, as another daemon or name has it.
-    pub fn another(&self, name: &str, policy: Policy) -> Arc<Space> {
+    pub(crate) fn another(&self, name: &str, policy: Policy) -> Arc<Space> {
         Space::new(parts(
             name,
             &self.source,
@@ -57,7 +57,7 @@ impl Bed {
     }
 
     /// The same resource as a daemon has it that knows another schema.
-    pub fn another_schema(&self, name: &str, policy: Policy) -> Arc<Space> {
+    pub(crate) fn another_schema(&self, name: &str, policy: Policy) -> Arc<Space> {
         let mut parts =
             parts(name, &self.source, &self.cache, &self.memory, &self.clock, policy, self.cache.scope());
         parts.fingerprint = Fingerprint::of(b"another");
@@ -65,18 +65,18 @@ impl Bed {
     }
 
     /// Another resource over the same rows, without a cache.
-    pub fn another_without_cache(&self, name: &str, policy: Policy) -> Arc<Space> {
+    pub(crate) fn another_without_cache(&self, name: &str, policy: Policy) -> Arc<Space> {
         let mut parts =
             parts(name, &self.source, &self.cache, &self.memory, &self.clock, policy, self.cache.scope());
         (parts.cache, parts.local) = (None, None);
         Space::new(parts)
     }
 
-    pub async fn get(&self, text: &str) -> Option<String> {
+    pub(crate) async fn get(&self, text: &str) -> Option<String> {
         value(&self.space, text).await
     }
 
-    pub async fn put(&self, text: &str, value: &str) -> Result<Effect> {
+    pub(crate) async fn put(&self, text: &str, value: &str) -> Result<Effect> {
         self.space.write(put(text, value, Condition::Always)).await
     }
 }
@@ -110,20 +110,20 @@ fn parts(
     }
 }
 
-pub fn key(text: &str) -> Key {
+pub(crate) fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
 }
 
-pub async fn value(space: &Arc<Space>, text: &str) -> Option<String> {
+pub(crate) async fn value(space: &Arc<Space>, text: &str) -> Option<String> {
     let read = space.get(&key(text)).await.unwrap();
     read.record.map(|record| String::from_utf8(record.value.to_vec()).unwrap())
 }
 
-pub fn put(text: &str, value: &str, condition: Condition) -> Write {
+pub(crate) fn put(text: &str, value: &str, condition: Condition) -> Write {
     let change = Change::Put { value: value.to_owned().into(), flags: 0 };
     Write { target: Target::Key(key(text)), change, condition }
 }
 
-pub fn delete(text: &str) -> Write {
+pub(crate) fn delete(text: &str) -> Write {
     Write { target: Target::Key(key(text)), change: Change::Delete, condition: Condition::Always }
 }
