@@ -36,25 +36,36 @@ pub(crate) fn mode(args: &ModeArgs) -> miette::Result<ExitCode> {
 }
 
 pub(crate) fn stats(args: &StatsArgs) -> miette::Result<ExitCode> {
-    let stats = Client::new(&args.server).send(Method::GET, "/admin/stats", None)?.success()?.json()?;
+    let mut stats = Client::new(&args.server).send(Method::GET, "/admin/stats", None)?.success()?.json()?;
+    if let Some(name) = &args.resource {
+        let Some(counters) = stats["resources"].get(name).cloned() else {
+            return Err(miette!(help = "`throughline mode` lists them all", "there is no resource `{name}`"));
+        };
+        stats = json!({ "resources": { name: counters } });
+    }
     if args.json {
         say!("{stats}");
         return Ok(ExitCode::SUCCESS);
     }
-    let resources = stats["resources"].as_object().cloned().unwrap_or_default();
-    for (name, counters) in
-        resources.iter().filter(|(name, _)| args.resource.as_ref().is_none_or(|one| one == *name))
-    {
+    for (name, counters) in stats["resources"].as_object().into_iter().flatten() {
         say!("{name}");
         print_counters(counters, args.all);
     }
-    if args.resource.is_none() {
-        for (name, counters) in stats["backends"].as_object().into_iter().flatten() {
-            say!("{name}");
-            print_counters(counters, args.all);
-        }
-    }
+    print_backends(stats["backends"].as_array().map_or(&[], Vec::as_slice), args.all);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the sources and caches count; the gauges of one follow each other.
+fn print_backends(gauges: &[Value], all: bool) {
+    let mut shown = String::new();
+    for gauge in gauges.iter().filter(|gauge| all || gauge["number"].as_u64() != Some(0)) {
+        let backend = format!("{} {}", text(&gauge["role"]), text(&gauge["backend"]));
+        if backend != shown {
+            say!("{backend}");
+            shown = backend;
+        }
+        say!("  {:<24} {}", text(&gauge["name"]), gauge["number"]);
+    }
 }
 
 fn print_counters(counters: &Value, all: bool) {

@@ -60,6 +60,20 @@ fn the_mode_is_shown_and_changed_and_the_counters_tell() {
 }
 
 #[test]
+fn stats_tell_what_sources_and_caches_count_and_refuse_an_unknown_resource() {
+    let daemon = serve(&[]);
+    ask(&daemon, &["get", "person:1"]);
+    let stats = stdout(&ask(&daemon, &["stats"]));
+    assert!(stats.contains("cache memory\n  entries"), "{stats}");
+    assert!(stats.contains("source default\n  read_statements"), "{stats}");
+    let one = stdout(&ask(&daemon, &["stats", "person", "--json"]));
+    assert!(one.contains("person") && !one.contains("payment"), "{one}");
+    let unknown = ask(&daemon, &["stats", "persn"]);
+    assert!(!unknown.status.success());
+    assert!(stderr(&unknown).contains("there is no resource `persn`"), "{}", stderr(&unknown));
+}
+
+#[test]
 fn terminated_it_ends_by_itself_and_keeps_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let data = ["--data-dir", folder.path().to_str().unwrap()];
@@ -76,17 +90,16 @@ fn terminated_it_ends_by_itself_and_keeps_what_was_written() {
 }
 
 #[test]
-fn a_second_daemon_over_the_same_file_says_that_it_is_bounded() {
+fn a_second_daemon_that_would_write_to_the_same_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = ["--data-dir", folder.path().to_str().unwrap()];
     let first = serve(&data);
-    assert!(
-        first.output().contains("strict: this process alone owns the database file"),
-        "{}",
-        first.output()
-    );
-    let second = serve(&data);
-    assert!(second.output().contains("bounded: another process has the file open"), "{}", second.output());
+    assert!(first.output().contains("strict: this process alone owns the database file"), "{}", first.output());
+    let error = stderr(&run(&[&["serve"][..], &data, &["--http", "none", "--memcached", "none"]].concat()));
+    assert!(error.contains("another process serves") && error.contains("reading only"), "{error}");
+    let url = format!("sqlite:{}", folder.path().join("sample.db").display());
+    let reader = serve(&[&url]);
+    assert!(reader.output().contains("bounded: the file is open for reading only"), "{}", reader.output());
 }
 
 #[test]
