@@ -22,7 +22,7 @@ pub(crate) fn run(args: &SourceArgs) -> miette::Result<ExitCode> {
         }
     }
     runtime()?.block_on(async {
-        let opened = Assembly::new(loaded.settings.clone()).open().await;
+        let opened = Assembly::new(loaded.settings.clone()).checking().open().await;
         let throughline: Throughline = opened.map_err(|mistake| loaded.report(mistake))?;
         print_resources(&throughline);
         throughline.shut_down(std::time::Duration::from_secs(1)).await;

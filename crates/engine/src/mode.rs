@@ -29,15 +29,17 @@ impl ModeCell {
         }
     }
 
-    fn swap(&self, mode: Mode) -> Mode {
-        let number = match mode {
-            Mode::Cache => 0,
-            Mode::Source => 1,
-            Mode::Shadow => 2,
-        };
-        let before = self.get();
-        self.0.store(number, Ordering::Release);
-        before
+    /// Changes `before` to `after`; whether `before` still was the mode.
+    fn change(&self, before: Mode, after: Mode) -> bool {
+        self.0.compare_exchange(number(before), number(after), Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+const fn number(mode: Mode) -> u8 {
+    match mode {
+        Mode::Cache => 0,
+        Mode::Source => 1,
+        Mode::Shadow => 2,
     }
 }
 
@@ -48,9 +50,8 @@ impl Space {
     /// [`ErrorKind::Unavailable`] on the way to `cache` or `shadow` while the cache has not confirmed the
     /// invalidation of what was written in the gap; the mode stays as it was.
     pub async fn set_mode(self: &Arc<Self>, mode: Mode) -> Result<Mode> {
-        let before = self.mode.get();
-        if before == mode {
-            return Ok(before);
+        if self.mode.get() == mode {
+            return Ok(mode);
         }
         if mode != Mode::Source {
             self.owed.settle(self).await;
@@ -63,10 +64,16 @@ impl Space {
                 return Err(Error::new(ErrorKind::Unavailable, "switch the mode", detail));
             }
         }
-        if before == Mode::Source {
-            self.drop_entries("the mode was `source`");
-        }
-        self.mode.swap(mode);
+        // Another switch may come in between; then what it left is looked at anew.
+        let before = loop {
+            let before = self.mode.get();
+            if before == Mode::Source && mode != Mode::Source {
+                self.drop_entries("the mode was `source`");
+            }
+            if self.mode.change(before, mode) {
+                break before;
+            }
+        };
         self.stats.mode_switches.add(1);
         tracing::info!(resource = %self.name(), from = before.as_str(), to = mode.as_str(), "mode switched");
         Ok(before)

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Clock, Effect, Error, ErrorKind, Fill, Fingerprint, Generation, Hit,
     Key, Loader, LocalCache, LocalLookup, Mode, NodeId, ResourceName, Result, Rng, Route, Slot, SlotRef,
-    Tasks, Touch, Write, Writer,
+    Tasks, Touch, Ttl, Write, Writer,
 };
 use throughline_resilience::SingleFlight;
 
@@ -232,16 +232,23 @@ impl Space {
         cache.invalidate(&[self.slot(key)]).await.pop().unwrap_or(Ok(()))
     }
 
-    /// Gives the entry of `key` another life, never the record. A bounded entry gets at most the resource's ttl.
+    /// Gives the entry of `key` another life, never the record; counted from its fill, it lives at most as
+    /// long as the resource's ttl says, which bounds how old an answer may be.
     ///
     /// # Errors
     /// Those of the cache.
     pub async fn touch(&self, key: &Key, ttl_ms: u64) -> Result<Touch> {
-        let Some(cache) = &self.parts.cache else {
-            return Ok(Touch::Absent);
-        };
-        let longest = self.parts.policy.ttl.entry_ms;
-        cache.touch(&self.slot(key), ttl_ms.clamp(throughline_core::Ttl::MS_MIN, longest)).await
+        let Some(cache) = &self.parts.cache else { return Ok(Touch::Absent) };
+        let slot = self.slot(key);
+        let Some(hit) = cache.peek(&slot).await? else { return Ok(Touch::Absent) };
+        let ttl = &self.parts.policy.ttl;
+        let longest = if hit.entry.is_negative() { ttl.negative_ms } else { ttl.entry_ms };
+        let left = longest.saturating_sub(hit.age_ms);
+        if left < Ttl::MS_MIN {
+            // It is about to expire, and no cache counts so finely.
+            return Ok(Touch::Done);
+        }
+        cache.touch(&slot, ttl_ms.clamp(Ttl::MS_MIN, left)).await
     }
 
     /// Makes every entry of the resource unreachable at once; `true` when that could be done.
@@ -264,7 +271,7 @@ impl Space {
         let ttl = &self.parts.policy.ttl;
         let life = if negative { ttl.negative_ms } else { ttl.entry_ms };
         let spread = life / 100 * u64::from(ttl.jitter_percent);
-        (life - self.parts.rng.below(spread + 1)).max(throughline_core::Ttl::MS_MIN)
+        (life - self.parts.rng.below(spread + 1)).max(Ttl::MS_MIN)
     }
 
     pub(crate) fn count_hit(&self, hit: &Hit) {

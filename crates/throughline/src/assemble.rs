@@ -32,6 +32,7 @@ pub struct Assembly {
     wrap_loader: Option<Wrap<dyn Loader>>,
     wrap_writer: Option<Wrap<dyn Writer>>,
     wrap_cache: Option<Wrap<dyn Cache>>,
+    checking: bool,
 }
 
 /// What every part is given.
@@ -39,6 +40,8 @@ struct Surroundings {
     clock: Arc<dyn Clock>,
     rng: Arc<Rng>,
     tasks: TrackedTasks,
+    /// Whether nothing may be changed.
+    checking: bool,
 }
 
 impl std::fmt::Debug for Assembly {
@@ -50,7 +53,7 @@ impl std::fmt::Debug for Assembly {
 impl Assembly {
     /// An assembly of what `settings` name.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, wrap_loader: None, wrap_writer: None, wrap_cache: None }
+        Self { settings, wrap_loader: None, wrap_writer: None, wrap_cache: None, checking: false }
     }
 
     /// Wraps the read side of every resource's source, for tracing or for trying out faults.
@@ -80,6 +83,13 @@ impl Assembly {
         Self { wrap_cache: Some(Box::new(wrap)), ..self }
     }
 
+    /// Only looks what would be served and at which level, and changes nothing: SQLite files are opened for
+    /// reading only. Writes to them fail then.
+    #[must_use]
+    pub fn checking(self) -> Self {
+        Self { checking: true, ..self }
+    }
+
     /// Connects sources, makes caches, decides on levels. Must be called on a tokio runtime, which then runs the
     /// background work.
     ///
@@ -92,10 +102,14 @@ impl Assembly {
             clock: Arc::new(MonotonicClock),
             rng: Arc::new(Rng::from_seed(RandomState::new().hash_one(std::process::id()))),
             tasks: TrackedTasks::new(Handle::current()),
+            checking: self.checking,
         };
         let caches = cache::open_all(&self.settings.caches, &surroundings, self.wrap_cache.as_ref());
         let sources = source::open_all(&self.settings, &surroundings).await?;
         let mut notices = Vec::new();
+        for cache in &caches {
+            notices.extend(cache.complaint().await);
+        }
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
         for settings in &chosen {

@@ -27,10 +27,15 @@ impl TrackedTasks {
         self.tracker.len()
     }
 
-    /// Stops all work at its next `.await` and waits for it, at most `limit`; whether all of it ended.
-    pub async fn shut_down(&self, limit: Duration) -> bool {
+    /// Stops all work at its next `.await`, without waiting for it.
+    pub fn stop(&self) {
         self.stop.cancel();
         self.tracker.close();
+    }
+
+    /// Stops all work at its next `.await` and waits for it, at most `limit`; whether all of it ended.
+    pub async fn shut_down(&self, limit: Duration) -> bool {
+        self.stop();
         tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
     }
 }

@@ -47,6 +47,13 @@ struct Inner {
     notices: Vec<String>,
 }
 
+/// The last handle takes the background work along, which would otherwise keep sources and their locks open.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.stop();
+    }
+}
+
 impl fmt::Debug for Throughline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Throughline").field("listings", &self.inner.listings).finish_non_exhaustive()

@@ -22,3 +22,29 @@ async fn a_file_that_this_process_does_not_own_is_never_strict_over_a_shared_cac
     let other = Assembly::new(Settings::parse(&text, &|_| None).unwrap()).open().await.unwrap();
     assert_eq!(other.listing("person").unwrap().space.policy().level, Level::Bounded);
 }
+
+#[tokio::test]
+async fn two_sources_over_one_database_are_refused() {
+    let scratch = Scratch::new();
+    let sample = Assembly::new(Settings::sample(scratch.path().into())).open().await.unwrap();
+    drop(sample);
+    let file = scratch.path().join("sample.db");
+    let source =
+        |name: &str| format!("[sources.{name}]\nurl = \"sqlite:{}\"\ntables = \"all\"\n", file.display());
+    let settings = Settings::parse(&(source("a") + &source("b")), &|_| None).unwrap();
+    let mistake = Assembly::new(settings).open().await.unwrap_err();
+    assert!(mistake.to_string().contains("`a` and `b` are the same database"), "{mistake}");
+}
+
+#[tokio::test]
+async fn the_last_handle_takes_the_lock_of_the_file_along() {
+    let scratch = Scratch::new();
+    let open = async || Assembly::new(Settings::sample(scratch.path().into())).open().await;
+    let first = open().await.unwrap();
+    assert!(open().await.is_err(), "it is owned");
+    drop(first);
+    // The watching task ends at its next turn.
+    while open().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}

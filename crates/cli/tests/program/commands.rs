@@ -94,7 +94,11 @@ fn a_second_daemon_that_would_write_to_the_same_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = ["--data-dir", folder.path().to_str().unwrap()];
     let first = serve(&data);
-    assert!(first.output().contains("strict: this process alone owns the database file"), "{}", first.output());
+    assert!(
+        first.output().contains("strict: this process alone owns the database file"),
+        "{}",
+        first.output()
+    );
     let error = stderr(&run(&[&["serve"][..], &data, &["--http", "none", "--memcached", "none"]].concat()));
     assert!(error.contains("another process serves") && error.contains("reading only"), "{error}");
     let url = format!("sqlite:{}", folder.path().join("sample.db").display());

@@ -15,7 +15,10 @@ fn cargos_own_database_is_served_from_its_path() {
     let path = folder.path().join("cargo.db");
     std::fs::copy(format!("{home}/.global-cache"), &path).expect("cargo keeps it since 1.78");
     let url = format!("sqlite:{}", path.display());
-    let check = stdout(&run(&["check", &url]));
+    let before = std::fs::read(&path).unwrap();
+    let check = stdout(&run(&["check", &url, "--write"]));
+    assert!(std::fs::read(&path).unwrap() == before, "nothing was changed");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made");
     assert!(check.contains("registry_crate  table registry_crate"), "{check}");
     assert!(check.contains("note: table `global_data`"), "{check}");
     assert!(check.contains("its rows change with those of `registry_index`"), "{check}");

@@ -57,6 +57,7 @@ fn a_cache_server_that_is_no_memcached_is_told_and_does_no_harm() {
     person(&mariadb);
     // MariaDB speaks first, and not memcached's protocol.
     let (_folder, daemon) = daemon_over(&mariadb, &mariadb.address().to_string(), "bounded");
+    assert!(daemon.output().contains("is of no use yet"), "{}", daemon.output());
     assert!(stdout(&ask(&daemon, &["get", "person:1"])).contains("Ada"));
     assert!(ask(&daemon, &["put", "person:1", r#"{"name":"Grace"}"#]).status.success());
     assert!(stdout(&ask(&daemon, &["get", "person:1"])).contains("Grace"));

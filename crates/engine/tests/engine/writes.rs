@@ -206,3 +206,25 @@ async fn a_resource_without_a_cache_publishes_nothing_in_another() {
     plain.write(put("1", "as people show it", Condition::Always)).await.unwrap();
     assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_is_touched_again_and_again_still_ages_out() {
+    let bed = Bed::new(bounded());
+    bed.get("1").await;
+    bed.source.change_behind("1", Some("uno"));
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        drop(bed.space.touch(&key("1"), 300_000).await);
+    }
+    assert_eq!(bed.get("1").await.as_deref(), Some("uno"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn touching_an_absence_does_not_prolong_it_beyond_its_ttl() {
+    let bed = Bed::new(bounded());
+    bed.get("9").await;
+    bed.source.change_behind("9", Some("nine"));
+    drop(bed.space.touch(&key("9"), 300_000).await);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(bed.get("9").await.as_deref(), Some("nine"));
+}

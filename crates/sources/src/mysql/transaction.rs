@@ -116,6 +116,10 @@ pub(super) async fn settle(
         }
         Some(Decision::RollBack(reply)) => {
             let outcome = session.command("ROLLBACK").await;
+            if outcome.is_err() {
+                // The next order must not join, and commit, what is still open.
+                session.abandon();
+            }
             let error = |failure| statement_error(ROLL_BACK, table, &failure, &|_| false);
             let _ = reply.send(outcome.map(drop).map_err(error));
         }

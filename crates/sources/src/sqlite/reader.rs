@@ -90,8 +90,11 @@ impl Reader {
             Err(error) => request.failed(error),
         }));
         if shared && !self.connection.is_autocommit() {
-            // Ending a snapshot cannot fail in a way that matters: nothing was written.
-            let _ended = self.execute("COMMIT");
+            // Nothing was written, so it does not matter how the snapshot ends; but it must, or the next single
+            // SELECT would read the past.
+            if self.execute("COMMIT").is_err() {
+                let _ended = self.execute("ROLLBACK");
+            }
         }
     }
 

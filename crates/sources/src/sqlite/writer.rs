@@ -129,11 +129,12 @@ impl Writer {
         };
         let unknown = is_io(&cause);
         let error = super::map::error("commit a write", &self.file, cause);
-        self.roll_back()?;
+        let rolled_back = self.roll_back();
         if unknown {
             // The frames may be in the log although flushing them failed, and then a restart finds them.
             return Err(Error::new(ErrorKind::OutcomeUnknown, "commit a write", error.detail().to_owned()));
         }
+        rolled_back?;
         Err(error)
     }
 

@@ -81,6 +81,14 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
 }
 
 impl OpenCache {
+    /// Waits for the first attempt to reach a server, and says what is wrong with it, if anything is.
+    pub(super) async fn complaint(&self) -> Option<String> {
+        let Kind::Memcached(memcached) = &self.kind else { return None };
+        let error = memcached.probe().await.err()?;
+        let until = "until it answers, reads go to the source and strict writes are refused";
+        Some(format!("cache {} is of no use yet: {error}; {until}", self.label))
+    }
+
     /// What it counts about itself.
     pub(super) fn gauges(&self) -> Vec<Gauge> {
         let gauge = |name, meaning, number| Gauge {

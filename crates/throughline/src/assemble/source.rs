@@ -33,7 +33,11 @@ pub(super) struct OpenSource {
 }
 
 enum Kind {
-    Sqlite { source: SqliteSource, read_only: bool },
+    Sqlite {
+        source: SqliteSource,
+        /// Whether nobody else writes to the file by Throughline.
+        alone: bool,
+    },
     Mysql(MysqlSource),
 }
 
@@ -50,6 +54,7 @@ pub(super) async fn open_all(
     settings: &Settings,
     surroundings: &Surroundings,
 ) -> std::result::Result<Vec<OpenSource>, ConfigError> {
+    refuse_twins(&settings.sources)?;
     let mut sources = Vec::with_capacity(settings.sources.len());
     for (place, source) in settings.sources.iter().enumerate() {
         let named =
@@ -61,6 +66,34 @@ pub(super) async fn open_all(
     Ok(sources)
 }
 
+/// Two sources over one database would not know of each other's resources over a table, so a write by one would
+/// not reach the entries of the other.
+fn refuse_twins(sources: &[SourceSettings]) -> std::result::Result<(), ConfigError> {
+    for (place, source) in sources.iter().enumerate() {
+        let Some(twin) = sources[..place].iter().find(|other| identity(other) == identity(source)) else {
+            continue;
+        };
+        let message = format!("sources `{}` and `{}` are the same database", twin.name, source.name);
+        return Err(ConfigError::new(message).help("keep one; any number of resources can share it"));
+    }
+    Ok(())
+}
+
+/// Names the database behind a source, as far as its settings tell.
+fn identity(source: &SourceSettings) -> String {
+    match &source.kind {
+        SourceKind::Sqlite { path, .. } => {
+            let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+            format!("sqlite:{}", path.display())
+        }
+        SourceKind::Mysql { url, .. } => match MysqlConfig::parse_url(url.reveal()) {
+            Ok(config) => format!("mysql:{}:{}/{}", config.host, config.port, config.database),
+            // Opening it will say what is wrong.
+            Err(_) => format!("mysql source {}", source.name),
+        },
+    }
+}
+
 /// A source's error as a mistake of the configuration, which it is at start-up.
 pub(super) fn mistake(error: &Error) -> ConfigError {
     ConfigError::new(error.to_string())
@@ -68,7 +101,9 @@ pub(super) fn mistake(error: &Error) -> ConfigError {
 
 async fn open(settings: &SourceSettings, writes: bool, surroundings: &Surroundings) -> Result<OpenSource> {
     match &settings.kind {
-        SourceKind::Sqlite { path, sample } => open_sqlite(settings, path, *sample, writes).await,
+        SourceKind::Sqlite { path, sample } => {
+            open_sqlite(settings, path, *sample, writes, surroundings.checking).await
+        }
         SourceKind::Mysql { url, password } => {
             open_mysql(settings, url, password.as_ref(), surroundings).await
         }
@@ -80,11 +115,13 @@ async fn open_sqlite(
     path: &Path,
     sample: bool,
     writes: bool,
+    checking: bool,
 ) -> Result<OpenSource> {
     let config = SqliteConfig {
         create: sample,
         seed: sample.then(|| SAMPLE.to_owned()),
-        read_only: !writes,
+        // Opening for writing would already change the file's journal mode.
+        read_only: !writes || checking,
         reader_count: usize::from(settings.read_connections).min(64),
         ..SqliteConfig::new(path)
     };
@@ -99,12 +136,20 @@ async fn open_sqlite(
         SqliteSource::open(&config)
     });
     let source = opening.await.expect("opening a file does not panic")?;
+    if writes && !checking && !source.owned() {
+        // The other process answers from its own memory, which a write of ours would not reach.
+        let detail = format!(
+            "another process serves `{}` and may write to it; stop it, or serve the file for reading only",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Unavailable, "open an SQLite database for writing", detail));
+    }
     Ok(OpenSource {
         label: format!("{} (SQLite {})", settings.name, path.display()),
         tables: source.tables().map(|table| Table::clone(table)).collect(),
         name: settings.name.clone(),
         hidden_changes: source.hidden_changes(),
-        kind: Kind::Sqlite { source, read_only: !writes },
+        kind: Kind::Sqlite { source, alone: writes },
     })
 }
 
@@ -158,11 +203,10 @@ impl OpenSource {
     /// Why another process may write to it by Throughline, if one may.
     pub(super) fn others_may_write(&self) -> Option<String> {
         match &self.kind {
-            Kind::Sqlite { source, .. } if source.owned() => None,
-            Kind::Sqlite { read_only: true, .. } => {
+            Kind::Sqlite { alone: true, .. } => None,
+            Kind::Sqlite { .. } => {
                 Some("the file is open for reading only, so others may write to it".to_owned())
             }
-            Kind::Sqlite { .. } => Some("another process has the file open and may write to it".to_owned()),
             Kind::Mysql(_) => Some("another daemon may write to the database".to_owned()),
         }
     }
