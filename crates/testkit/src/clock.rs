@@ -33,7 +33,7 @@ impl Clock for ManualClock {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Clock as _, ManualClock};
 
     #[test]
     fn time_passes_only_when_it_is_told_to() {

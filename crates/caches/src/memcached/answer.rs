@@ -155,7 +155,7 @@ fn verify(flags: &MetaAnswer<'_>, opaque: u64) -> Result<(), Unfit> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Answer, Cas, Command, Failure, Key, Ttl, Unfit};
     use throughline_wire::memcached::Limits;
     use throughline_wire::memcached::response::{Parsed, parse};
 

@@ -78,7 +78,7 @@ fn push_base36(text: &mut Vec<u8>, mut number: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{KEY_LEN_MAX, Physical, Slot};
     use throughline_core::{Generation, Key as LogicalKey, NodeId, ResourceName, Route};
 
     fn physical(resource: &str, node: u64, generation: u64, key: &str) -> Physical {

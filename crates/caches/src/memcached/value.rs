@@ -113,7 +113,9 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        Bytes, Decoded, Entry, Fingerprint, HEADER_LEN, Hit, Record, Version, decode, encode, flags,
+    };
 
     fn entry(record: Option<Record>) -> Entry {
         Entry { record, fingerprint: Fingerprint::from_bits(0xabcdef) }

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use throughline_core::{Entry, ErrorKind, Fingerprint, Record, Retry};
 
-use super::*;
+use super::{
+    Answer, Cas, Failure, Fill, Found, Item, MemcachedConfig, MetaCode, closed, corrupt, deleted, denied,
+    down, filled, found, inadmissible, io, late, marked, overloaded, unavailable, value,
+};
 
 const CHECK: u64 = 42;
 

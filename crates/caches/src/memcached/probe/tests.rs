@@ -2,7 +2,7 @@
 
 use throughline_core::ErrorKind;
 
-use super::*;
+use super::{MemcachedConfig, MemcachedProbe, Result, Settings};
 
 const GOOD: &str = "VERSION 1.6.18\r\nSTAT pid 1\r\nEND\r\n\
     STAT cas_enabled yes\r\nSTAT item_size_max 1048576\r\nSTAT memory_file (null)\r\nEND\r\n";
