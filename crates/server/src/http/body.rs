@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT}
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde::de::IgnoredAny;
+use throughline_wire::http::MediaType;
 
 use super::door::DoorState;
 use super::problem::{Problem, ProblemKind};
@@ -70,15 +71,8 @@ fn too_large(door: &DoorState) -> Problem {
 
 /// `application/json`, in no other encoding than UTF-8.
 fn check_is_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let (essence, parameters) = match media_type {
-        Some(media_type) => media_type.split_once(';').unwrap_or((media_type, "")),
-        None => ("", ""),
-    };
-    let parameters = parameters.to_ascii_lowercase();
-    let mut charset = parameters.split(';').filter_map(|parameter| parameter.trim().strip_prefix("charset="));
-    let utf8 = charset.all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8"));
-    if essence.trim().eq_ignore_ascii_case("application/json") && utf8 {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|line| MediaType::parse(line.as_bytes()).ok());
+    if media_type.is_some_and(|media_type| media_type.is("application/json") && media_type.is_utf8()) {
         return Ok(());
     }
     let detail = "the body must be `application/json` in UTF-8";

@@ -31,7 +31,7 @@ pub(crate) async fn get(
     let mode = path.listing.space.mode();
     let mut response = match &read.record {
         Some(record) => found(&path, &preconditions, record),
-        None if preconditions.if_match.is_some() => precondition_failed(&path, None),
+        None if preconditions.fail(None) => precondition_failed(&path, None),
         None => not_found(&path).into_response(),
     };
     describe(&mut response, &read, mode);
@@ -61,13 +61,11 @@ async fn fresh_enough(path: &RecordPath, freshness: Freshness) -> Result<Read, P
     Ok(read)
 }
 
-fn found(path: &RecordPath, preconditions: &Preconditions, record: &Record) -> Response {
-    let unmatched = preconditions.if_match.as_ref();
-    if unmatched.is_some_and(|tags| !tags.names_strongly(record.version)) {
+fn found(path: &RecordPath, preconditions: &Preconditions<'_>, record: &Record) -> Response {
+    if preconditions.fail(Some(record.version)) {
         return precondition_failed(path, Some(record));
     }
-    let known = preconditions.if_none_match.as_ref();
-    let mut response = if known.is_some_and(|tags| tags.names_weakly(record.version)) {
+    let mut response = if preconditions.know(record.version) {
         // The length is that of the answer that is not sent; without it, 0 would be said.
         let length = [(CONTENT_LENGTH, HeaderValue::from(record.value.len()))];
         (StatusCode::NOT_MODIFIED, length).into_response()
