@@ -26,6 +26,10 @@ pub(crate) fn run(args: &SourceArgs) -> miette::Result<ExitCode> {
         let throughline: Throughline = opened.map_err(|mistake| loaded.report(mistake))?;
         print_resources(&throughline);
         throughline.shut_down(std::time::Duration::from_secs(1)).await;
+        if throughline.notices().iter().any(|notice| notice.is_fault) {
+            say!("not everything is as it should be; nothing was changed");
+            return Ok(ExitCode::FAILURE);
+        }
         say!("everything was reached; nothing was changed");
         Ok(ExitCode::SUCCESS)
     })

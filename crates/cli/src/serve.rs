@@ -100,7 +100,7 @@ pub(crate) fn print_resources(throughline: &Throughline) {
         }
     }
     for notice in throughline.notices() {
-        say!("note: {notice}");
+        say!("{}: {}", if notice.is_fault { "warning" } else { "note" }, notice.text);
     }
     if throughline.listings().is_empty() && throughline.plain().is_none() {
         say!(
@@ -156,10 +156,11 @@ impl Doors {
             _ = int.recv() => tracing::info!("SIGINT: shutting down"),
         }
         shutdown.begin();
+        let mut clean = true;
         while let Some(ended) = doors.join_next().await {
-            ended.into_diagnostic().wrap_err("a door broke down")?;
+            clean &= ended.into_diagnostic().wrap_err("a door broke down")?;
         }
-        let clean = throughline.shut_down(limit).await;
+        clean &= throughline.shut_down(limit).await;
         tracing::info!(clean, "stopped");
         Ok(clean)
     }

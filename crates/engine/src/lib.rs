@@ -7,6 +7,7 @@
 mod lease;
 mod mark;
 mod mode;
+mod outage;
 mod owed;
 mod policy;
 mod read;

@@ -13,6 +13,7 @@ use throughline_core::{
 use throughline_resilience::SingleFlight;
 
 use crate::mode::ModeCell;
+use crate::outage::Outage;
 use crate::owed::Owed;
 use crate::policy::{Generations, Policy};
 use crate::read::{self, Read};
@@ -59,6 +60,8 @@ pub struct Space {
     /// source joins a flight that may find an entry.
     pub(crate) bypass_flights: SingleFlight<Result<Read>>,
     pub(crate) owed: Owed,
+    pub(crate) cache_outage: Outage,
+    pub(crate) source_outage: Outage,
     pub(crate) stats: SpaceStats,
 }
 
@@ -83,6 +86,8 @@ impl Space {
             flights: SingleFlight::default(),
             bypass_flights: SingleFlight::default(),
             owed: Owed::default(),
+            cache_outage: Outage::default(),
+            source_outage: Outage::default(),
             stats: SpaceStats::default(),
         })
     }

@@ -46,10 +46,16 @@ pub use door::HttpDoor;
 pub use readiness::{Hold, Readiness};
 pub use record_path::key_segment;
 
-/// Serves HTTP/1.1 on `listener` until `shutdown` begins and what is in flight is answered.
-pub async fn serve_http(listener: Listener, throughline: Throughline, door: HttpDoor, shutdown: Shutdown) {
+/// Serves HTTP/1.1 on `listener` until `shutdown` begins and what is in flight is answered. Returns whether all
+/// of it was, within the limit.
+pub async fn serve_http(
+    listener: Listener,
+    throughline: Throughline,
+    door: HttpDoor,
+    shutdown: Shutdown,
+) -> bool {
     let state = DoorState::new(throughline, &door, Some(listener.counts().clone()));
-    connection::serve(listener, routes(state), &door, &shutdown).await;
+    connection::serve(listener, routes(state), &door, &shutdown).await
 }
 
 /// The routes, without a listener: to be served by another server or called in a test.

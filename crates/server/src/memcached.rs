@@ -82,6 +82,8 @@ impl Default for MemcachedDoor {
 
 /// Serves the memcached protocol on `listener` until `shutdown` begins and the connections have ended.
 ///
+/// Returns whether every connection ended by itself, within the limit.
+///
 /// # Cancel safety
 /// Dropping the future closes the listener and every connection at once.
 pub async fn serve_memcached(
@@ -89,7 +91,7 @@ pub async fn serve_memcached(
     throughline: Throughline,
     config: MemcachedDoor,
     shutdown: Shutdown,
-) {
+) -> bool {
     let door = Arc::new(Door::new(throughline, config, &listener));
     let mut connections = JoinSet::new();
     loop {
@@ -108,5 +110,5 @@ pub async fn serve_memcached(
         }
     }
     drop(listener);
-    shutdown.finish(connections).await;
+    shutdown.finish(connections).await
 }

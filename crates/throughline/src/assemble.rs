@@ -22,7 +22,7 @@ use crate::clock::MonotonicClock;
 use crate::config::{ConfigError, Settings};
 use crate::listing::Listing;
 use crate::tasks::TrackedTasks;
-use crate::throughline::Throughline;
+use crate::throughline::{Notice, Throughline};
 
 type Wrap<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
 
@@ -108,7 +108,7 @@ impl Assembly {
         let sources = source::open_all(&self.settings, &surroundings).await?;
         let mut notices = Vec::new();
         for cache in &caches {
-            notices.extend(cache.complaint().await);
+            notices.extend(cache.complaint().await.map(|text| Notice { text, is_fault: true }));
         }
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());

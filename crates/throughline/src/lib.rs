@@ -41,7 +41,7 @@ pub use listing::{About, Field, Format, JsonType, Listing};
 pub use record_key::{KeyPart, RecordKey};
 pub use resource::{Resource, Versioned};
 pub use tasks::TrackedTasks;
-pub use throughline::{Gauge, Throughline};
+pub use throughline::{Gauge, Notice, Throughline};
 pub use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Fill,
     Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode, PlainItem,

@@ -30,6 +30,15 @@ pub struct Gauge {
     pub number: u64,
 }
 
+/// What a person should know before relying on a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What it is.
+    pub text: String,
+    /// Whether something that was asked for cannot be had now.
+    pub is_fault: bool,
+}
+
 type Gauges = Box<dyn Fn() -> Vec<Gauge> + Send + Sync>;
 
 /// The resources that one program serves, with their caches and sources. A clone is another handle.
@@ -44,7 +53,7 @@ struct Inner {
     plain: Option<Arc<dyn PlainStore>>,
     gauges: Gauges,
     tasks: TrackedTasks,
-    notices: Vec<String>,
+    notices: Vec<Notice>,
 }
 
 /// The last handle takes the background work along, which would otherwise keep sources and their locks open.
@@ -67,7 +76,7 @@ impl Throughline {
         plain: Option<Arc<dyn PlainStore>>,
         gauges: impl Fn() -> Vec<Gauge> + Send + Sync + 'static,
         tasks: TrackedTasks,
-        notices: Vec<String>,
+        notices: Vec<Notice>,
     ) -> Self {
         let by_name = listings.iter().enumerate();
         let by_name =
@@ -104,7 +113,7 @@ impl Throughline {
     }
 
     /// What a person should know before relying on this program: tables that are not served, and why.
-    pub fn notices(&self) -> &[String] {
+    pub fn notices(&self) -> &[Notice] {
         &self.inner.notices
     }
 

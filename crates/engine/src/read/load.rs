@@ -14,6 +14,7 @@ use crate::space::Space;
 pub(super) async fn load(space: &Arc<Space>, key: &Key, intent: Intent) -> Result<Loaded> {
     space.stats.loads.add(1);
     let loaded = space.parts.loader.load(key, intent).await;
+    space.source_outage.note("source", space.name(), loaded.as_ref());
     if loaded.is_err() {
         space.stats.load_errors.add(1);
     }

@@ -35,6 +35,7 @@ pub(super) async fn judge(
     slot: &Slot,
     answer: throughline_core::Result<Lookup>,
 ) -> Found {
+    space.cache_outage.note("cache", space.name(), answer.as_ref());
     match answer {
         Ok(Lookup::Hit(hit)) if hit.entry.fingerprint == space.parts.fingerprint => {
             space.count_hit(&hit);

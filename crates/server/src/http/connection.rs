@@ -24,8 +24,8 @@ use stream::{ClientStream, whole_answer};
 /// times as long when encoded, and 60 KiB of headers.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Serves every connection until `shutdown` begins, then lets them finish what is in flight.
-pub(super) async fn serve(listener: Listener, router: Router, door: &HttpDoor, shutdown: &Shutdown) {
+/// Serves every connection until `shutdown` begins, then lets them finish what is in flight. Whether each did.
+pub(super) async fn serve(listener: Listener, router: Router, door: &HttpDoor, shutdown: &Shutdown) -> bool {
     let full = Problem::new(ProblemKind::Overloaded, "there are too many connections");
     let full = whole_answer(&full, ProblemKind::Overloaded.status());
     let mut connections = JoinSet::new();
@@ -42,7 +42,7 @@ pub(super) async fn serve(listener: Listener, router: Router, door: &HttpDoor, s
     }
     let _closing = door.readiness.hold("the daemon is shutting down");
     drop(listener);
-    shutdown.finish(connections).await;
+    shutdown.finish(connections).await
 }
 
 /// What one connection needs.

@@ -15,7 +15,15 @@ pub(super) struct Facts {
     /// Why its rows may change without anybody writing to its table.
     pub(super) hidden_change: Option<String>,
     /// Why the source cannot tell whether a row is being written.
-    pub(super) no_locks: Option<String>,
+    pub(super) no_locks: Option<Obstacle>,
+}
+
+/// Why the source cannot tell whether a row is being written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    pub(super) why: String,
+    /// What to do about it.
+    pub(super) remedy: &'static str,
 }
 
 /// A level with its reason.
@@ -38,8 +46,8 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     let Some(scope) = facts.scope else {
         return strict("it has no cache, so every read asks the source");
     };
-    if let Some(why) = &facts.no_locks {
-        return bounded(why.clone(), None);
+    if let Some(obstacle) = &facts.no_locks {
+        return bounded(obstacle.why.clone(), Some(obstacle.remedy));
     }
     if let Some(why) = &facts.hidden_change {
         return bounded(why.clone(), Some("write such rows through their own resource, or keep a short ttl"));

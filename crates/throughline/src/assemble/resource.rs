@@ -13,12 +13,13 @@ use super::source::{OpenSource, OpenTable};
 use super::{Assembly, Surroundings, about};
 use crate::config::{ConfigError, ResourceSettings, Settings, TableChoice};
 use crate::listing::{About, Format, Listing};
+use crate::throughline::Notice;
 
 /// Everything that is to be served: what settings name, and the tables that sources were told to add.
 pub(super) fn choose(
     settings: &Settings,
     sources: &[OpenSource],
-    notices: &mut Vec<String>,
+    notices: &mut Vec<Notice>,
 ) -> Result<Vec<ResourceSettings>, ConfigError> {
     let mut chosen = settings.resources.clone();
     for (place, (source, open)) in settings.sources.iter().zip(sources).enumerate() {
@@ -57,7 +58,8 @@ pub(super) fn choose(
                     continue;
                 }
             };
-            notices.push(format!("table `{}` of {} is not served: {reason}", table.name, open.label));
+            let text = format!("table `{}` of {} is not served: {reason}", table.name, open.label);
+            notices.push(Notice { text, is_fault: false });
         }
     }
     Ok(chosen)

@@ -12,6 +12,7 @@ use throughline_sources::sql::{HiddenChange, Table, TableMapping, hidden_changes
 use throughline_sources::sqlite::{SqliteConfig, SqliteSource};
 
 use super::Surroundings;
+use super::level::Obstacle;
 use crate::config::{ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
 use crate::listing::Listing;
 use crate::throughline::Gauge;
@@ -47,7 +48,7 @@ pub(super) struct OpenTable {
     pub(super) writer: Arc<dyn Writer>,
     pub(super) fingerprint: Fingerprint,
     /// Why the source cannot tell whether one of its rows is being written.
-    pub(super) no_locks: Option<String>,
+    pub(super) no_locks: Option<Obstacle>,
 }
 
 pub(super) async fn open_all(
@@ -96,7 +97,14 @@ fn identity(source: &SourceSettings) -> String {
 
 /// A source's error as a mistake of the configuration, which it is at start-up.
 pub(super) fn mistake(error: &Error) -> ConfigError {
-    ConfigError::new(error.to_string())
+    let mistake = ConfigError::new(error.to_string());
+    match error.kind() {
+        ErrorKind::Denied => mistake.help(
+            "a password comes from ${NAME} in the url, from `password_file`, or, for a url on the command line, from \
+             THROUGHLINE_PASSWORD",
+        ),
+        _ => mistake,
+    }
 }
 
 async fn open(settings: &SourceSettings, writes: bool, surroundings: &Surroundings) -> Result<OpenSource> {
@@ -189,12 +197,15 @@ impl OpenSource {
                 let table = source.resource(mapping)?;
                 let fingerprint = table.fingerprint();
                 // The locks that a load probes are in the memory of the process that owns the file.
-                let no_locks = self.others_may_write();
+                let remedy = "serve it with --write or access = \"write\", if this is the only daemon that writes to it";
+                let no_locks = self.others_may_write().map(|why| Obstacle { why, remedy });
                 OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
             }
             Kind::Mysql(source) => {
                 let table = source.resource(mapping).await?;
-                let (fingerprint, no_locks) = (table.fingerprint(), table.strict_obstacle());
+                let remedy = "use an InnoDB table, and an account that may read with a lock";
+                let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy });
+                let fingerprint = table.fingerprint();
                 OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
             }
         })
