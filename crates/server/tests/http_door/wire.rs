@@ -20,7 +20,7 @@ struct Open {
     house: House,
     address: SocketAddr,
     shutdown: Shutdown,
-    serving: JoinSet<()>,
+    serving: JoinSet<bool>,
 }
 
 impl Open {

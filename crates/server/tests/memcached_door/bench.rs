@@ -52,7 +52,7 @@ pub(crate) struct Door {
     pub(crate) cache: Arc<FlakyCache>,
     pub(crate) throughline: Throughline,
     pub(crate) shutdown: Shutdown,
-    serving: JoinSet<()>,
+    serving: JoinSet<bool>,
 }
 
 impl Door {

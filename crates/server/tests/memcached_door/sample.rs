@@ -15,7 +15,7 @@ use crate::bench::Peer;
 
 struct Sample {
     peer: Peer,
-    _serving: JoinSet<()>,
+    _serving: JoinSet<bool>,
     _folder: Scratch,
 }
 
