@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises of single-flight, with paused time.
 
+#![allow(clippy::disallowed_methods, reason = "a leader that panics needs a task of its own")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
