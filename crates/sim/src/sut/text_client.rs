@@ -9,6 +9,10 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 
+/// How often, and how long apart, a server is asked again whose crawler is busy.
+const BUSY_TRIES_MAX: usize = 200;
+const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// A longer line or value is no answer to anything that this client asks.
 const LEN_MAX: u64 = 1 << 21;
 
@@ -115,14 +119,29 @@ impl TextClient {
     /// The keys of all items whose key does not begin with `except`, marks and leases included.
     ///
     /// # Errors
-    /// When the connection breaks or the server is busy with another dump.
+    /// When the connection breaks, or the server's crawler is busy for ten seconds.
     pub async fn keys(&mut self, except: &str) -> io::Result<Vec<String>> {
+        for _ in 0..BUSY_TRIES_MAX {
+            if let Some(keys) = self.try_keys(except).await? {
+                return Ok(keys);
+            }
+            tokio::time::sleep(BUSY_PAUSE).await;
+        }
+        Err(io::Error::other("the server's crawler stays busy"))
+    }
+
+    /// `None` while the server's own crawler, which tidies its slabs, is at work.
+    async fn try_keys(&mut self, except: &str) -> io::Result<Option<Vec<String>>> {
         let mut stream = self.send(b"lru_crawler metadump all\r\n").await?;
         let mut keys = Vec::new();
         loop {
             let line = line(&mut stream).await?;
             if line == "END" {
                 break;
+            }
+            if line.starts_with("BUSY ") {
+                self.stream = Some(stream);
+                return Ok(None);
             }
             let key = line.strip_prefix("key=").and_then(|rest| rest.split(' ').next());
             let encoded = key.ok_or_else(|| unexpected(&line))?;
@@ -132,7 +151,7 @@ impl TextClient {
             }
         }
         self.stream = Some(stream);
-        Ok(keys)
+        Ok(Some(keys))
     }
 
     /// The number called `name` in `stats`.
