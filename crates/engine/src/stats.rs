@@ -21,7 +21,7 @@ impl Counter {
     }
 }
 
-/// Stripes of a [`StripedCounter`]: as many as cores that a cache is likely to be read from at once.
+/// Stripes of a [`StripedCounter`]: one for each of the first threads of the process, the last for all others.
 const STRIPES: usize = 16;
 
 /// One cache line, so that two cores do not fight for it (64 bytes; twice that for the adjacent-line prefetch).
@@ -29,14 +29,21 @@ const STRIPES: usize = 16;
 #[repr(align(128))]
 struct Stripe(AtomicU64);
 
-/// A [`Counter`] for the hottest path: every thread counts in a cache line that it seldom shares.
+/// A [`Counter`] for the hottest path: a thread with a stripe of its own counts without a locked instruction.
 #[derive(Default)]
 pub struct StripedCounter([Stripe; STRIPES]);
 
 impl StripedCounter {
     /// Adds `n`.
     pub fn add(&self, n: u64) {
-        self.0[stripe()].0.fetch_add(n, Ordering::Relaxed);
+        let place = stripe();
+        let count = &self.0[place].0;
+        if place < STRIPES - 1 {
+            // Nobody else writes here, so reading and writing need not be one step.
+            count.store(count.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        } else {
+            count.fetch_add(n, Ordering::Relaxed);
+        }
     }
 
     /// The number; counts that other threads add meanwhile may be missing.
@@ -58,7 +65,7 @@ fn stripe() -> usize {
     }
     STRIPE.with(|stripe| {
         if stripe.get() == usize::MAX {
-            stripe.set(THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES);
+            stripe.set(THREADS.fetch_add(1, Ordering::Relaxed).min(STRIPES - 1));
         }
         stripe.get()
     })
@@ -125,9 +132,9 @@ mod tests {
     fn a_striped_counter_counts_every_thread() {
         let stats = SpaceStats::default();
         std::thread::scope(|scope| {
-            (0..8).for_each(|_| drop(scope.spawn(|| (0..1_000).for_each(|_| stats.hits.add(1)))));
+            (0..40).for_each(|_| drop(scope.spawn(|| (0..1_000).for_each(|_| stats.hits.add(1)))));
         });
-        assert_eq!(stats.hits.get(), 8_000);
+        assert_eq!(stats.hits.get(), 40_000);
     }
 
     #[test]
