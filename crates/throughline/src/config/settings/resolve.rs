@@ -5,6 +5,7 @@ mod resource;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use throughline_core::Access;
 use toml::Spanned;
@@ -253,9 +254,12 @@ fn within(written: &Spanned<u16>, min: u16, max: u16) -> Result<u16, ConfigError
 
 fn span_ms(written: &Spanned<Span>, min: u64, max: u64) -> Result<u64, ConfigError> {
     let ms = written.get_ref().as_ms();
-    let wrong =
-        || ConfigError::new(format!("a time between {min} ms and {max} ms is taken here")).at(written.span());
-    (min..=max).contains(&ms).then_some(ms).ok_or_else(wrong)
+    if (min..=max).contains(&ms) {
+        return Ok(ms);
+    }
+    let spelled = |ms| humantime::format_duration(Duration::from_millis(ms));
+    let message = format!("a time from {} to {} is taken here", spelled(min), spelled(max));
+    Err(ConfigError::new(message).at(written.span()))
 }
 
 /// The place in `names` of what was written, or a mistake that proposes the closest name.

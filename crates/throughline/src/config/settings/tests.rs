@@ -69,7 +69,7 @@ fn mistakes_name_what_would_be_right() {
     for (right, wrong, help) in [
         ("level = \"strict\"", "level = \"strickt\"", "\"strict\", \"bounded\""),
         ("write-through", "write-behind", "not in this version"),
-        ("ttl = \"5m\"", "ttl = \"1s\"", "2000 ms"),
+        ("ttl = \"5m\"", "ttl = \"1s\"", "from 2s to"),
         ("ttl = \"5m\"", "ttl = \"soon\"", "not a time"),
         ("${SHOP_PASSWORD}", "${NOT_SET}", "`NOT_SET` is not set"),
         ("http = \"127.0.0.1:0\"", "http = \"0.0.0.0:8311\"", "needs a token"),
