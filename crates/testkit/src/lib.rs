@@ -15,6 +15,6 @@ mod servers;
 pub use clock::ManualClock;
 pub use fakes::{FlakyCache, MapSource, TestTasks, TokioClock};
 pub use servers::{
-    Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Scratch,
-    StartError, free_port,
+    Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Postgres,
+    PostgresOptions, Scratch, StartError, free_port,
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Real servers for tests: memcached, MariaDB and Throughline's own daemon.
+//! Real servers for tests: memcached, MariaDB, PostgreSQL and Throughline's own daemon.
 //!
 //! Each one listens on a free port of 127.0.0.1, keeps its files in a [`Scratch`] folder, is killed when it is
 //! dropped and cannot outlive the process that started it. Starting blocks the calling thread until the server
@@ -11,6 +11,7 @@ mod launcher;
 mod mariadb;
 mod memcached;
 mod port;
+mod postgres;
 mod process;
 mod scratch;
 mod start_error;
@@ -19,5 +20,6 @@ pub use daemon::{Daemon, DaemonOptions, Listener};
 pub use mariadb::{Mariadb, MariadbOptions};
 pub use memcached::{Memcached, MemcachedOptions};
 pub use port::free_port;
+pub use postgres::{Postgres, PostgresOptions};
 pub use scratch::Scratch;
 pub use start_error::StartError;

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use throughline_testkit::{
-    Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions,
+    Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Postgres,
+    PostgresOptions,
 };
 
 /// Sends one command to a memcached and returns the first line of its answer.
@@ -259,7 +260,7 @@ fn servers_die_with_a_killed_test_process() {
             line.strip_prefix("pids ").map(|pids| pids.split(' ').map(|pid| pid.parse().unwrap()).collect())
         })
         .unwrap();
-    assert_eq!(pids.len(), 2);
+    assert_eq!(pids.len(), 3);
     assert!(pids.iter().all(|&pid| is_running(pid)));
     victim.kill().unwrap();
     victim.wait().unwrap();
@@ -272,12 +273,16 @@ const VICTIM: &str = "THROUGHLINE_TESTKIT_VICTIM";
 /// thread that ends, as the test harness's threads do, and must survive that.
 #[test]
 fn servers_for_a_victim() {
-    let start = || (Memcached::start(MemcachedOptions::default()), Mariadb::start(MariadbOptions::fast()));
-    let (memcached, mariadb) = std::thread::spawn(start).join().unwrap();
+    let start = || {
+        let memcached = Memcached::start(MemcachedOptions::default());
+        (memcached, Mariadb::start(MariadbOptions::fast()), Postgres::start(PostgresOptions::fast()))
+    };
+    let (memcached, mariadb, postgres) = std::thread::spawn(start).join().unwrap();
     assert!(ask(memcached.address(), "version\r\n").unwrap().starts_with("VERSION "));
     assert_eq!(mariadb.execute("select 1"), "1\n");
+    assert_eq!(postgres.execute("select 1"), "1\n");
     if std::env::var_os(VICTIM).is_some() {
-        println!("\npids {} {}", memcached.pid(), mariadb.pid());
+        println!("\npids {} {} {}", memcached.pid(), mariadb.pid(), postgres.pid());
         std::thread::park();
     }
 }

@@ -114,6 +114,16 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
+    /// Asks the program to end at once (SIGQUIT) and waits for it, at most `limit`; whether it ended by itself now.
+    pub(crate) fn end_at_once(&self, limit: Duration) -> bool {
+        if self.exit_status().is_some() {
+            return false;
+        }
+        self.signal(Signal::CONT);
+        self.signal(Signal::QUIT);
+        self.wait_exit(limit).is_some()
+    }
+
     /// Asks the program to shut down; it ends in its own time.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
