@@ -15,6 +15,7 @@ pub mod checker;
 pub mod faults;
 pub mod histogram;
 pub mod history;
+pub mod model;
 pub mod payload;
 pub mod report;
 pub mod sut;

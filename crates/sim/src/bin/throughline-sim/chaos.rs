@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `throughline-sim chaos`: runs daemons and controls against real servers under faults, and judges them.
+//! `throughline-sim chaos`.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use throughline_core::Result;
+use clap::Args;
+use throughline_core::{Error, ErrorKind, Result};
 use throughline_sim::Workload;
 use throughline_sim::chaos::{Arena, Chaos, Control};
 use throughline_sim::faults::Fault;
@@ -23,22 +22,8 @@ const QUIET_STRICT: Duration = Duration::from_secs(11);
 /// Controls have neither.
 const QUIET_CONTROL: Duration = Duration::from_millis(500);
 
-/// Looks for stale, lost and foreign values in what callers are answered.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run daemons over one real memcached and one real MariaDB under faults; exit 1 when a promise breaks.
-    Chaos(ChaosArgs),
-}
-
 #[derive(Debug, Args)]
-struct ChaosArgs {
+pub(super) struct ChaosArgs {
     /// How many daemons share the cache and the database.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=16))]
     daemons: u32,
@@ -92,23 +77,11 @@ fn faults(list: &str) -> std::result::Result<Faults, String> {
     Ok(Faults(chosen))
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Command::Chaos(args) = Cli::parse().command;
-    match run(&args).await.map(|reports| show(&reports)) {
-        Ok(Ok(true)) => ExitCode::SUCCESS,
-        Ok(Ok(false)) => ExitCode::FAILURE,
-        Ok(Err(error)) => complain(&error),
-        Err(error) => complain(&error),
-    }
-}
-
-fn complain(error: &dyn std::error::Error) -> ExitCode {
-    let _ = writeln!(io::stderr(), "throughline-sim: {error}");
-    if let Some(cause) = error.source() {
-        let _ = writeln!(io::stderr(), "  because: {cause}");
-    }
-    ExitCode::from(2)
+/// Runs what was asked for; whether everything came out as it must.
+pub(super) async fn chaos(args: &ChaosArgs) -> Result<bool> {
+    let reports = run(args).await?;
+    show(&reports)
+        .map_err(|error| Error::new(ErrorKind::Other, "print the table", "standard output").with_cause(error))
 }
 
 async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
@@ -117,7 +90,7 @@ async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
     let arena = Arena::start();
     let mut reports = Vec::new();
     if !args.only_controls {
-        let chaos = chaos(args, seed, args.seconds, QUIET_STRICT);
+        let chaos = plan(args, seed, args.seconds, QUIET_STRICT);
         let cell = arena.cell("daemons", &chaos).await?;
         let program = args.program.clone().unwrap_or_else(DaemonOptions::built_program);
         let daemons = cell.daemons(program, args.daemons as usize)?;
@@ -128,7 +101,7 @@ async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
         reports.push(report);
     }
     if args.controls || args.only_controls {
-        let chaos = chaos(args, seed, args.seconds.min(CONTROL_SECONDS_MAX), QUIET_CONTROL);
+        let chaos = plan(args, seed, args.seconds.min(CONTROL_SECONDS_MAX), QUIET_CONTROL);
         for control in Control::ALL {
             let cell = arena.cell(&format!("{control:?}"), &chaos).await?;
             let system = cell.control(control, seed)?;
@@ -138,7 +111,7 @@ async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
     Ok(reports)
 }
 
-fn chaos(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration) -> Chaos {
+fn plan(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration) -> Chaos {
     let workload = Workload {
         key_count: args.keys,
         worker_count: args.workers,

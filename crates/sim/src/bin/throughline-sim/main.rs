@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `throughline-sim`: searches the models, and runs daemons and controls against real servers under faults.
+
+mod chaos;
+mod model;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Looks for stale, lost and foreign values in what callers are answered.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run daemons over real memcached and a real database under faults; exit 1 when a promise breaks.
+    Chaos(chaos::ChaosArgs),
+    /// Search every order of steps and faults of the protocol's models; exit 1 when a verdict is not the due one.
+    Model(model::ModelArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let good = match Cli::parse().command {
+        Command::Chaos(args) => chaos::chaos(&args).await,
+        Command::Model(args) => model::model(&args),
+    };
+    match good {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => complain(&error),
+    }
+}
+
+fn complain(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "throughline-sim: {error}");
+    if let Some(cause) = error.source() {
+        let _ = writeln!(io::stderr(), "  because: {cause}");
+    }
+    ExitCode::from(2)
+}
