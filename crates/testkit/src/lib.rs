@@ -10,10 +10,12 @@ pub mod contract;
 
 mod clock;
 mod fakes;
+mod proxy;
 mod servers;
 
 pub use clock::ManualClock;
 pub use fakes::{FlakyCache, MapSource, TestTasks, TokioClock};
+pub use proxy::{Proxy, Way};
 pub use servers::{
     Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Postgres,
     PostgresOptions, Scratch, StartError, free_port,
