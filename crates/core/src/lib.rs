@@ -7,6 +7,7 @@
 
 mod cache;
 mod clock;
+mod control;
 mod entry;
 mod error;
 mod key;
@@ -24,6 +25,7 @@ use std::pin::Pin;
 
 pub use cache::{Cache, Fill, Hit, Lease, LocalCache, LocalLookup, Lookup, Mark, Scope, Token, Touch};
 pub use clock::{Clock, Tick};
+pub use control::{ControlStore, ControlView, FenceState, Lineage, NodeRow, ResourceRow, Transition};
 pub use entry::{Entry, Fingerprint};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use key::{KEY_LEN_MAX, Key};

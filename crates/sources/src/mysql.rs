@@ -9,6 +9,7 @@ mod catalogue;
 mod cell;
 mod client;
 mod config;
+mod control;
 mod flavour;
 mod map;
 mod plan;
@@ -35,9 +36,10 @@ use self::plan::Plan;
 use self::reader::{LookUp, Reader};
 use self::worker::Workers;
 use self::writer::{Order, OrderWork};
-use crate::sql::{Mapping, Statements, Table, TableMapping};
+use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping};
 
 pub use config::{MysqlConfig, Password};
+pub use control::{MysqlControl, install, install_script};
 pub use stats::MysqlStats;
 pub use table::MysqlTable;
 
@@ -140,6 +142,14 @@ impl MysqlSource {
             lock_denied: AtomicBool::new(false),
         };
         Ok(Arc::new(MysqlTable { shared: Arc::clone(&self.shared), plan: Arc::new(plan) }))
+    }
+
+    /// The control tables, if this account may use those that are there. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`MysqlSource::connect`].
+    pub async fn control(&self, tasks: &dyn Tasks) -> Result<ControlTables<Arc<MysqlControl>>> {
+        control::open(&self.shared.server, tasks).await
     }
 
     /// What was counted so far.

@@ -6,6 +6,7 @@
 //! [`Statements`] are the texts that go with it: identifiers from the catalogue, values always bound.
 
 mod catalogue;
+mod control;
 mod dialect;
 mod json;
 mod key;
@@ -17,6 +18,10 @@ mod trigger;
 mod value;
 
 pub use catalogue::{Action, Column, ForeignKey, Kind, Table, Trigger};
+pub use control::{
+    CONTROL_VERSION, ControlTables, DAEMON_RIGHTS, Installed, NoView, READ_VERSION, TRY_RIGHTS, ViewRow,
+    install_statements, is_own_table, read_view, transition_statement, view_statement,
+};
 pub use dialect::Dialect;
 pub use key::KeyMap;
 pub use mapping::{Format, Mapping, TableMapping};

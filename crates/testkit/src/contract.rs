@@ -2,4 +2,5 @@
 //! What every implementation of a core trait promises, as tests that each of them lists itself into.
 
 pub mod cache;
+pub mod control;
 pub mod source;

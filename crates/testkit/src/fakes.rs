@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Stand-ins for tests of what sits above a source or a cache. Backends themselves are tested on real servers.
 
+mod fake_nodes;
 mod flaky_cache;
+mod map_control;
 mod map_source;
 mod time;
 
+pub use fake_nodes::FakeNodes;
 pub use flaky_cache::FlakyCache;
+pub use map_control::{MapControl, MapControlDoor};
 pub use map_source::MapSource;
 pub use time::{TestTasks, TokioClock};

@@ -28,6 +28,9 @@ const STATEMENT_COUNT_MAX: usize = 256;
 /// connection, so it shall come first.
 const GRACE_MS: u64 = 500;
 
+/// How long a statement on the control tables may take: a few short rows, and others wait behind it.
+const CONTROL_LIMIT: Duration = Duration::from_secs(2);
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -35,6 +38,8 @@ pub(super) enum Role {
     Reader,
     /// Writing rows: every first statement begins a transaction, without a BEGIN.
     Writer,
+    /// Reading and changing the control tables: every statement is a transaction of its own.
+    Control,
     /// Reading the catalogue, which is not counted.
     Catalogue,
 }
@@ -121,6 +126,9 @@ impl Server {
             session.command(statement).await.map_err(failed)?;
         }
         session.role = role;
+        if role == Role::Control {
+            session.limit = session.limit.min(CONTROL_LIMIT);
+        }
         Counters::add(&self.counters.connections_opened, 1);
         Ok(session)
     }
@@ -216,6 +224,7 @@ impl Session {
         match self.role {
             Role::Reader => Counters::add(&counters.read_statements, 1),
             Role::Writer => Counters::add(&counters.write_statements, 1),
+            Role::Control => Counters::add(&counters.control_statements, 1),
             Role::Catalogue => {}
         }
         let failure = match timeout(self.limit, work(conn)).await {

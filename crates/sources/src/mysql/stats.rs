@@ -10,6 +10,8 @@ pub struct MysqlStats {
     pub read_statements: u64,
     /// Statements that were sent for writes, COMMIT and ROLLBACK included: each is one round trip.
     pub write_statements: u64,
+    /// Statements that were sent to the control tables.
+    pub control_statements: u64,
     /// Keys that were looked up, joined or not.
     pub keys_read: u64,
     /// Keys whose fill was declined, because a transaction held their lock or the account may not lock.
@@ -22,6 +24,7 @@ pub struct MysqlStats {
 pub(super) struct Counters {
     pub(super) read_statements: AtomicU64,
     pub(super) write_statements: AtomicU64,
+    pub(super) control_statements: AtomicU64,
     pub(super) keys_read: AtomicU64,
     pub(super) probes_refused: AtomicU64,
     pub(super) connections_opened: AtomicU64,
@@ -37,6 +40,7 @@ impl Counters {
         MysqlStats {
             read_statements: read(&self.read_statements),
             write_statements: read(&self.write_statements),
+            control_statements: read(&self.control_statements),
             keys_read: read(&self.keys_read),
             probes_refused: read(&self.probes_refused),
             connections_opened: read(&self.connections_opened),

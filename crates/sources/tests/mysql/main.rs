@@ -5,6 +5,7 @@
 
 mod columns;
 mod connect;
+mod control;
 mod faults;
 mod fixture;
 mod reads;
