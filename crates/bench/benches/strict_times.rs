@@ -39,8 +39,9 @@ fn main() {
         memcached.address()
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let throughline =
-        runtime.block_on(Assembly::new(Settings::parse(&text, &|_| None).unwrap()).open()).unwrap();
+    let settings = Settings::parse(&text, &|_| None).unwrap();
+    runtime.block_on(throughline::install(&settings)).unwrap();
+    let throughline = runtime.block_on(Assembly::new(settings).open()).unwrap();
     let space = throughline.listing("item").unwrap().space.clone();
     let key = Key::parse("1").unwrap();
     let put = |number: usize| {

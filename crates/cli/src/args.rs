@@ -25,6 +25,7 @@ Try it:
 
 Your own database:
   throughline check mysql://me@127.0.0.1:3306/shop what would be served, and how well; changes nothing
+  throughline init mysql://me@127.0.0.1:3306/shop  our own tables, for the level strict over memcached
   throughline serve mysql://me@127.0.0.1:3306/shop every table with a primary key, read-only
   throughline serve --config throughline.toml      strategies, caches and levels per resource";
 
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Say what would be served and at which level; connects, changes nothing
     Check(SourceArgs),
+    /// Make or upgrade our own tables (tl_*) in a database, by which daemons agree
+    Init(InitArgs),
     /// Read a record through a running daemon
     Get(RecordArgs),
     /// Replace or insert a record through a running daemon
@@ -64,6 +67,15 @@ pub(crate) struct SourceArgs {
     /// Folder of our own data [default: ./throughline-data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Show the SQL and the rights that a daemon needs, and touch nothing
+    #[arg(long)]
+    pub(crate) print: bool,
 }
 
 #[derive(Debug, ClapArgs)]

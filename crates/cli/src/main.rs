@@ -12,6 +12,7 @@ mod args;
 mod check;
 mod client;
 mod demo;
+mod init;
 mod out;
 mod record;
 mod resources;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Get(args) => record::get(&args),
         Command::Put(args) => record::put(&args),
         Command::Delete(args) => record::delete(&args),

@@ -18,5 +18,5 @@ pub use fakes::{FakeNodes, FlakyCache, MapControl, MapControlDoor, MapSource, Te
 pub use proxy::{Proxy, Way};
 pub use servers::{
     Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Postgres,
-    PostgresOptions, Scratch, StartError, free_port,
+    PostgresOptions, Scratch, StartError, free_port, init_database,
 };

@@ -16,7 +16,7 @@ mod process;
 mod scratch;
 mod start_error;
 
-pub use daemon::{Daemon, DaemonOptions, Listener};
+pub use daemon::{Daemon, DaemonOptions, Listener, init_database};
 pub use mariadb::{Mariadb, MariadbOptions};
 pub use memcached::{Memcached, MemcachedOptions};
 pub use port::free_port;

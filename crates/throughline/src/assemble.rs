@@ -7,6 +7,7 @@
 
 mod about;
 mod cache;
+mod install;
 mod level;
 mod resource;
 mod source;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 use throughline_caches::{PlainMemory, PlainMemoryConfig};
 use throughline_core::{Cache, Clock, Loader, PlainStore, Rng, Writer};
 use tokio::runtime::Handle;
+
+pub use install::{Installation, install, install_script};
 
 use crate::clock::MonotonicClock;
 use crate::config::{ConfigError, Settings};

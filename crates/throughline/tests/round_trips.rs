@@ -19,6 +19,7 @@ async fn open(mariadb: &Mariadb, memcached: &Memcached) -> Throughline {
         memcached.address(),
     );
     let settings = Settings::parse(&text, &|_| None).unwrap();
+    throughline::install(&settings).await.unwrap();
     Assembly::new(settings).open().await.unwrap()
 }
 

@@ -9,6 +9,7 @@
 
 mod commands;
 mod found;
+mod init;
 mod mistakes;
 mod servers;
 

@@ -29,6 +29,7 @@ fn ask(daemon: &Daemon, args: &[&str]) -> std::process::Output {
 
 fn person(mariadb: &Mariadb) {
     mariadb.execute("CREATE TABLE person (id BIGINT PRIMARY KEY, name VARCHAR(40) NOT NULL); INSERT INTO person VALUES (1, 'Ada')");
+    assert!(run(&["init", &mariadb.url()]).status.success());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use throughline_core::{Error, ErrorKind, Result};
-use throughline_testkit::{Daemon, DaemonOptions, Listener, Scratch, free_port};
+use throughline_testkit::{Daemon, DaemonOptions, Listener, Scratch, free_port, init_database};
 
 use super::daemon_http::HttpDoor;
 use super::daemon_memcached::MemcachedDoor;
@@ -43,6 +43,7 @@ impl Daemons {
     /// When a daemon does not come up, with the end of its log.
     pub fn start(plan: &DaemonPlan) -> Result<Self> {
         let folder = Scratch::new();
+        init_database(&plan.program, &plan.database_url);
         let start = |index: usize| {
             let path = folder.join(&format!("daemon-{index}.toml"));
             std::fs::write(&path, configuration(plan)).map_err(|error| {

@@ -2,7 +2,7 @@
 //! Throughline's own daemon.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::launcher;
-use super::process::{Process, READY_LIMIT};
+use super::process::{Process, READY_LIMIT, run};
 use super::scratch::Scratch;
 use super::start_error::{StartError, or_panic, text_of};
+
+/// How long a database may take to make a few tables.
+const INIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a daemon is started.
 #[derive(Debug, Clone)]
@@ -182,6 +185,20 @@ impl Daemon {
     fn process(&self) -> Arc<Process> {
         Arc::clone(&self.running.lock().process)
     }
+}
+
+/// Makes our own tables in a database: `program init url`.
+///
+/// # Panics
+/// When the database refuses, with what the program said.
+#[track_caller]
+pub fn init_database(program: &Path, url: &str) {
+    let init = || {
+        let mut command = launcher::built_command(program)?;
+        command.args(["init", url]);
+        run("throughline init", command, None, INIT_LIMIT)
+    };
+    or_panic(init());
 }
 
 fn launch(options: &DaemonOptions, scratch: &Scratch) -> Result<Running, StartError> {

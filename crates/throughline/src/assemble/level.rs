@@ -16,14 +16,16 @@ pub(super) struct Facts {
     pub(super) hidden_change: Option<String>,
     /// Why the source cannot tell whether a row is being written.
     pub(super) no_locks: Option<Obstacle>,
+    /// Why daemons cannot agree, through the database, on which cache servers may be read.
+    pub(super) no_control: Option<Obstacle>,
 }
 
-/// Why the source cannot tell whether a row is being written.
+/// Why something that strict needs cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Obstacle {
     pub(super) why: String,
     /// What to do about it.
-    pub(super) remedy: &'static str,
+    pub(super) remedy: String,
 }
 
 /// A level with its reason.
@@ -47,14 +49,17 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         return strict("it has no cache, so every read asks the source");
     };
     if let Some(obstacle) = &facts.no_locks {
-        return bounded(obstacle.why.clone(), Some(obstacle.remedy));
+        return bounded(obstacle.why.clone(), Some(&obstacle.remedy));
     }
     if let Some(why) = &facts.hidden_change {
         return bounded(why.clone(), Some("write such rows through their own resource, or keep a short ttl"));
     }
     match (scope, &facts.others_may_write) {
         (_, None) => strict("this process alone owns the database file"),
-        (Scope::Shared, Some(_)) => strict("row locks in the database, marks in the shared cache"),
+        (Scope::Shared, Some(_)) => match &facts.no_control {
+            None => strict("row locks in the database, marks in the shared cache"),
+            Some(obstacle) => bounded(obstacle.why.clone(), Some(&obstacle.remedy)),
+        },
         (Scope::Process, Some(why)) => bounded(
             format!("{why}, and would not reach the entries in this process"),
             Some("use a memcached cache"),
@@ -82,12 +87,12 @@ pub(super) fn settle(resource: &str, asked: Option<Level>, facts: &Facts) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, decide, settle};
+    use super::{Facts, Obstacle, decide, settle};
     use throughline_core::{Level, Scope};
 
     fn facts(scope: Option<Scope>, others: bool) -> Facts {
         let others_may_write = others.then(|| "another daemon may write to it".to_owned());
-        Facts { scope, others_may_write, hidden_change: None, no_locks: None }
+        Facts { scope, others_may_write, hidden_change: None, no_locks: None, no_control: None }
     }
 
     #[test]
@@ -99,6 +104,17 @@ mod tests {
             (Some(Scope::Process), true, Level::Bounded),
         ] {
             assert_eq!(decide(&facts(scope, others)).level, level, "{scope:?} {others}");
+        }
+    }
+
+    #[test]
+    fn without_control_tables_a_database_that_others_write_to_is_bounded() {
+        let no_control = || Some(Obstacle { why: "no tables".to_owned(), remedy: "run init".to_owned() });
+        let decision = decide(&Facts { no_control: no_control(), ..facts(Some(Scope::Shared), true) });
+        assert_eq!((decision.level, decision.remedy.as_deref()), (Level::Bounded, Some("run init")));
+        for (scope, others) in [(Scope::Shared, false), (Scope::Process, false)] {
+            let alone = Facts { no_control: no_control(), ..facts(Some(scope), others) };
+            assert_eq!(decide(&alone).level, Level::Strict, "who is alone need not agree with anybody");
         }
     }
 

@@ -34,7 +34,8 @@ pub(super) fn choose(
                 return Err(no_table(open, missing));
             }
         }
-        for table in open.tables.iter().filter(|table| wanted(&table.name)) {
+        for table in open.tables.iter().filter(|table| wanted(&table.name) && !sql::is_own_table(&table.name))
+        {
             if chosen.iter().any(|named| named.source == place && named.table == table.name) {
                 continue;
             }
@@ -89,6 +90,11 @@ impl Assembly {
             _ => mistake,
         };
         let source = &sources[settings.source];
+        if sql::is_own_table(&settings.table) {
+            let mistake =
+                ConfigError::new(format!("table `{}` is one of our own and not served", settings.table));
+            return Err(placed(mistake));
+        }
         let table = source.tables.iter().find(|table| table.name == settings.table);
         let table = table.ok_or_else(|| placed(no_table(source, &settings.table)))?;
         let open = source
@@ -101,6 +107,7 @@ impl Assembly {
             others_may_write: source.others_may_write(),
             hidden_change: source.hidden_change(&table.name),
             no_locks: open.no_locks.clone(),
+            no_control: source.no_control(),
         };
         let decision = level::settle(settings.name.as_str(), settings.level, &facts).map_err(placed)?;
         let space = self.space(settings, source, cache, &open, decision.level, surroundings);

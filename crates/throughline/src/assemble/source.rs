@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use throughline_core::{Access, Error, ErrorKind, Fingerprint, Loader, Result, Tasks as _, Writer};
+use throughline_core::{
+    Access, ControlStore, Error, ErrorKind, Fingerprint, Loader, Result, Tasks as _, Writer,
+};
 use throughline_engine::Space;
 use throughline_sources::mysql::{MysqlConfig, MysqlSource, Password};
-use throughline_sources::sql::{HiddenChange, Table, TableMapping, hidden_changes};
+use throughline_sources::sql::{ControlTables, HiddenChange, Table, TableMapping, hidden_changes};
 use throughline_sources::sqlite::{SqliteConfig, SqliteSource};
 
 use super::Surroundings;
 use super::level::Obstacle;
-use crate::config::{ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
+use crate::config::{CacheKind, ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
 use crate::listing::Listing;
 use crate::throughline::Gauge;
 
@@ -31,6 +33,8 @@ pub(super) struct OpenSource {
     name: String,
     hidden_changes: Vec<HiddenChange>,
     kind: Kind,
+    /// The control tables, or why there are none to be used; `None` when nobody asked.
+    control: Option<std::result::Result<Arc<dyn ControlStore>, Obstacle>>,
 }
 
 enum Kind {
@@ -56,12 +60,14 @@ pub(super) async fn open_all(
     surroundings: &Surroundings,
 ) -> std::result::Result<Vec<OpenSource>, ConfigError> {
     refuse_twins(&settings.sources)?;
+    // Only daemons that share a cache have something to agree on.
+    let wants_control = settings.caches.iter().any(|cache| matches!(cache.kind, CacheKind::Memcached { .. }));
     let mut sources = Vec::with_capacity(settings.sources.len());
     for (place, source) in settings.sources.iter().enumerate() {
         let named =
             |resource: &&ResourceSettings| resource.source == place && resource.access == Access::Write;
         let writes = source.access == Access::Write || settings.resources.iter().find(named).is_some();
-        let open = open(source, writes, surroundings).await.map_err(|error| mistake(&error));
+        let open = open(source, writes, wants_control, surroundings).await.map_err(|error| mistake(&error));
         sources.push(open?);
     }
     Ok(sources)
@@ -107,13 +113,18 @@ pub(super) fn mistake(error: &Error) -> ConfigError {
     }
 }
 
-async fn open(settings: &SourceSettings, writes: bool, surroundings: &Surroundings) -> Result<OpenSource> {
+async fn open(
+    settings: &SourceSettings,
+    writes: bool,
+    wants_control: bool,
+    surroundings: &Surroundings,
+) -> Result<OpenSource> {
     match &settings.kind {
         SourceKind::Sqlite { path, sample } => {
             open_sqlite(settings, path, *sample, writes, surroundings.checking).await
         }
         SourceKind::Mysql { url, password } => {
-            open_mysql(settings, url, password.as_ref(), surroundings).await
+            open_mysql(settings, url, password.as_ref(), wants_control, surroundings).await
         }
     }
 }
@@ -158,6 +169,7 @@ async fn open_sqlite(
         name: settings.name.clone(),
         hidden_changes: source.hidden_changes(),
         kind: Kind::Sqlite { source, alone: writes },
+        control: None,
     })
 }
 
@@ -165,6 +177,7 @@ async fn open_mysql(
     settings: &SourceSettings,
     url: &Secret,
     password: Option<&Secret>,
+    wants_control: bool,
     surroundings: &Surroundings,
 ) -> Result<OpenSource> {
     let mut config = MysqlConfig::parse_url(url.reveal())?;
@@ -180,8 +193,10 @@ async fn open_mysql(
     );
     let source = MysqlSource::connect(config, &surroundings.tasks).await?;
     let tables = source.tables().await?;
+    let control = if wants_control { Some(mysql_control(&source, surroundings).await?) } else { None };
     Ok(OpenSource {
         label,
+        control,
         hidden_changes: hidden_changes(&tables),
         tables,
         name: settings.name.clone(),
@@ -198,13 +213,13 @@ impl OpenSource {
                 let fingerprint = table.fingerprint();
                 // The locks that a load probes are in the memory of the process that owns the file.
                 let remedy = "serve it with --write or access = \"write\", if this is the only daemon that writes to it";
-                let no_locks = self.others_may_write().map(|why| Obstacle { why, remedy });
+                let no_locks = self.others_may_write().map(|why| Obstacle { why, remedy: remedy.to_owned() });
                 OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
             }
             Kind::Mysql(source) => {
                 let table = source.resource(mapping).await?;
                 let remedy = "use an InnoDB table, and an account that may read with a lock";
-                let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy });
+                let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy: remedy.to_owned() });
                 let fingerprint = table.fingerprint();
                 OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
             }
@@ -220,6 +235,11 @@ impl OpenSource {
             }
             Kind::Mysql(_) => Some("another daemon may write to the database".to_owned()),
         }
+    }
+
+    /// Why daemons cannot agree, through the database, on which cache servers may be read.
+    pub(super) fn no_control(&self) -> Option<Obstacle> {
+        self.control.as_ref()?.as_ref().err().cloned()
     }
 
     /// Why rows of `table` may change without anybody writing to it, if they may.
@@ -275,6 +295,16 @@ impl OpenSource {
             }
         }
     }
+}
+
+async fn mysql_control(
+    source: &MysqlSource,
+    surroundings: &Surroundings,
+) -> Result<std::result::Result<Arc<dyn ControlStore>, Obstacle>> {
+    Ok(match source.control(&surroundings.tasks).await? {
+        ControlTables::Ready(control) => Ok(control),
+        ControlTables::Unusable { why, remedy } => Err(Obstacle { why, remedy }),
+    })
 }
 
 /// Sees to it that what other programs change in a SQLite file is noticed: every entry of its resources is

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use throughline_testkit::{Mariadb, MariadbOptions, Memcached, MemcachedOptions, free_port};
 
-use crate::program::{Environment, Program, database};
+use crate::program::{Environment, Program, database, init};
 
 /// The server that all tests share; none stops it.
 fn mariadb() -> &'static Mariadb {
@@ -100,6 +100,7 @@ fn a_hostile_id_is_just_a_key() {
     const IDS: [&str; 4] = ["1'; DROP TABLE person; --", "1 OR 1=1", "a:b%", "1' OR '1'='1"];
     let memcached = memcached();
     let url = mariadb().create_database("hostile");
+    init(&url);
     // Ids that are text, so that somebody may really have such a one.
     let table = "CREATE TABLE person (id VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PRIMARY KEY, \
                  first_name VARCHAR(100) NOT NULL, last_name VARCHAR(100) NOT NULL)";

@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use throughline::Access;
+use throughline::config::Settings;
 use throughline_testkit::{Mariadb, Scratch};
 
 /// Long enough for every time-out on the way of a command, several times over.
@@ -149,5 +151,13 @@ pub(crate) fn database(mariadb: &Mariadb, name: &str, example: &str) -> String {
     let schema = std::fs::read_to_string(schema).expect("each example has a schema");
     let url = mariadb.create_database(name);
     mariadb.execute(&format!("USE `{name}`; {schema}"));
+    init(&url);
     url
+}
+
+/// Makes the control tables in a database, as `throughline init` does.
+pub(crate) fn init(url: &str) {
+    let settings = Settings::of_url(url, Access::Read).expect("the server knows its URL");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(throughline::install(&settings)).expect("the account may do all");
 }
