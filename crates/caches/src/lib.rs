@@ -7,6 +7,8 @@
 mod identity;
 mod memcached;
 mod memory;
+mod ring;
 
 pub use memcached::{MemcachedCache, MemcachedConfig, MemcachedProbe, MemcachedStats};
 pub use memory::{MemoryCache, MemoryConfig, PlainMemory, PlainMemoryConfig};
+pub use ring::Distribution;
