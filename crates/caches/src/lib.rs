@@ -9,6 +9,6 @@ mod memcached;
 mod memory;
 mod ring;
 
-pub use memcached::{MemcachedCache, MemcachedConfig, MemcachedProbe, MemcachedStats};
+pub use memcached::{MemcachedCache, MemcachedConfig, MemcachedProbe, MemcachedServer, MemcachedStats};
 pub use memory::{MemoryCache, MemoryConfig, PlainMemory, PlainMemoryConfig};
 pub use ring::Distribution;

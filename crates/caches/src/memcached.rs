@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A cache on a memcached server, by its meta protocol.
+//! A cache on memcached servers, by their meta protocol.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `config` | what to set |
 //! | `client` | which request goes where, when it is retried, what becomes of its answer |
+//! | `node` | one server: its connections and what it must show |
 //! | `connection` | the queue of requests and the connection that carries them |
 //! | `probe` | what the server says about itself, and whether it will do |
+//! | `nonce` | whether it is still the same server |
 //! | `answer` | requests as we send them, responses as they are handed out |
 //! | `map` | answers and errors in our words |
 //! | `value` | an entry as bytes |
@@ -23,6 +25,8 @@ mod client;
 mod config;
 mod connection;
 mod map;
+mod node;
+mod nonce;
 mod physical;
 mod probe;
 mod stats;
@@ -31,55 +35,106 @@ mod value;
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Cache, Clock, Entry, Fill, Hit, Lease, Lookup, Mark, Result, Rng, Scope, Slot, Tasks, Touch,
+    BoxFuture, Cache, Clock, Entry, Fill, Hit, Key, Lease, Lookup, Mark, NodeId, NodeName, Nodes, Nonce,
+    ResourceName, Result, Rng, Scope, Slot, Tasks, Touch,
 };
 
+use crate::ring::Ring;
 use client::Client;
 
-pub use config::MemcachedConfig;
+pub use config::{MemcachedConfig, MemcachedServer};
 pub use probe::MemcachedProbe;
 pub use stats::MemcachedStats;
 
-/// A cache on a memcached server, shared by every process that uses the same server.
+/// A cache on one or several memcached servers, shared by every process that uses the same ones.
 ///
-/// It needs no server to be made: while there is none, every call fails at once with
-/// [`throughline_core::ErrorKind::Unavailable`] and the reason, and connecting goes on in the background.
+/// It needs no server to be made: while one is missing, every call for its keys fails at once with
+/// [`throughline_core::ErrorKind::Unavailable`] and the reason, and connecting goes on in the background. Its keys
+/// stay its own: no other server keeps them meanwhile.
 #[derive(Debug)]
 pub struct MemcachedCache {
+    names: Vec<NodeName>,
+    ring: Ring,
     client: Client,
 }
 
 impl MemcachedCache {
-    /// A cache on the server that `config` names. Connecting begins in the background, on the runtime that
+    /// A cache on the servers that `config` names. Connecting begins in the background, on the runtime that
     /// `tasks` uses, and goes on until [`MemcachedCache::close`] or until this is dropped.
+    ///
+    /// A server's [`NodeId`] is its place in the order of the names.
+    ///
+    /// # Panics
+    /// When there is no server, more than [`MemcachedConfig::SERVER_COUNT_MAX`], or two of the same name.
     pub fn connect(
-        config: MemcachedConfig,
+        mut config: MemcachedConfig,
         clock: &Arc<dyn Clock>,
         rng: Arc<Rng>,
         tasks: &dyn Tasks,
     ) -> Self {
-        Self { client: Client::start(config, clock, rng, tasks) }
+        assert!(
+            (1..=MemcachedConfig::SERVER_COUNT_MAX).contains(&config.servers.len()),
+            "a cache has 1 to {} servers",
+            MemcachedConfig::SERVER_COUNT_MAX
+        );
+        config.servers.sort_by(|a, b| a.name.cmp(&b.name));
+        let names: Vec<NodeName> = config.servers.iter().map(|server| server.name.clone()).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "each server has a name of its own");
+        let ring = Ring::new(config.distribution, &names);
+        Self { names, ring, client: Client::start(config, clock, rng, tasks) }
     }
 
-    /// What the server says about itself. Waits for the first attempt to connect, not for a success.
+    /// What the servers say about themselves, if all of them will do: the first of them. Waits for the first
+    /// attempts to connect, not for a success.
+    ///
+    /// # Errors
+    /// Of the first server that will not do, as [`MemcachedCache::probe_node`] tells it.
+    pub async fn probe(&self) -> Result<MemcachedProbe> {
+        let mut first = None;
+        for node in self.client.nodes() {
+            let probe = node.probe().await?;
+            first.get_or_insert(probe);
+        }
+        Ok(first.expect("there is a server"))
+    }
+
+    /// What one server says about itself. Waits for the first attempt to connect, not for a success.
     ///
     /// # Errors
     /// [`throughline_core::ErrorKind::Unavailable`] or `Timeout` when there is no server,
     /// [`throughline_core::ErrorKind::Configuration`] when there is one that will not do; the text says what
     /// was found and what to change.
-    pub async fn probe(&self) -> Result<MemcachedProbe> {
-        self.client.probe().await
+    pub async fn probe_node(&self, node: NodeId) -> Result<MemcachedProbe> {
+        self.client.node(node).probe().await
     }
 
-    /// The counters.
-    pub fn stats(&self) -> &Arc<MemcachedStats> {
-        self.client.stats()
+    /// The counters of one server.
+    pub fn stats(&self, node: NodeId) -> &Arc<MemcachedStats> {
+        &self.client.node(node).stats
     }
 
     /// Ends the connections and the background work; later calls fail with
     /// [`throughline_core::ErrorKind::Closed`].
     pub fn close(&self) {
-        self.client.close();
+        self.client.nodes().iter().for_each(node::Node::close);
+    }
+}
+
+impl Nodes for MemcachedCache {
+    fn names(&self) -> &[NodeName] {
+        &self.names
+    }
+
+    fn node_of(&self, resource: &ResourceName, key: &Key) -> NodeId {
+        self.ring.node_of(resource, key)
+    }
+
+    fn identify(&self, node: NodeId) -> BoxFuture<'_, Result<Nonce>> {
+        Box::pin(self.client.node(node).identify())
+    }
+
+    fn expect(&self, node: NodeId, nonce: Option<Nonce>) {
+        self.client.node(node).expect(nonce);
     }
 }
 

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The caches that keep the promises of `throughline_testkit::contract::cache`.
 
+use std::any::Any;
 use std::sync::Arc;
 
-use throughline_caches::{MemcachedCache, MemcachedConfig, MemoryCache, MemoryConfig};
-use throughline_core::{Clock, Rng};
+use throughline_caches::{MemcachedCache, MemcachedConfig, MemcachedServer, MemoryCache, MemoryConfig};
+use throughline_core::{Cache, Clock, NodeName, Rng};
 use throughline_testkit::contract::cache::{CacheSubject, Passage};
-use throughline_testkit::{ManualClock, Memcached, MemcachedOptions, TestTasks, TokioClock};
+use throughline_testkit::{ManualClock, Memcached, MemcachedOptions, RoutedCache, TestTasks, TokioClock};
 
 mod memcached {
     use super::memcached_subject;
 
     throughline_testkit::cache_contract!(memcached_subject());
+}
+
+mod several_memcached {
+    use super::several_subject;
+
+    throughline_testkit::cache_contract!(several_subject());
 }
 
 mod memory {
@@ -36,16 +43,37 @@ async fn memory_subject() -> CacheSubject {
 
 async fn memcached_subject() -> CacheSubject {
     let server = Memcached::start(MemcachedOptions::default());
+    let cache = connected(MemcachedConfig::new(server.address().to_string())).await;
+    on_servers(cache, Box::new(server))
+}
+
+async fn several_subject() -> CacheSubject {
+    let servers = ["a", "b", "c"].map(|name| (name, Memcached::start(MemcachedOptions::default())));
+    let server = |(name, server): &(&str, Memcached)| MemcachedServer {
+        name: NodeName::new(name).expect("a short name"),
+        address: server.address().to_string(),
+    };
+    let config =
+        MemcachedConfig { connections: 1, ..MemcachedConfig::over(servers.iter().map(server).collect()) };
+    let cache = Arc::new(connected(config).await);
+    on_servers(RoutedCache::new(cache), Box::new(servers))
+}
+
+async fn connected(config: MemcachedConfig) -> MemcachedCache {
     // Long time-outs: the tests of one file run beside each other, and none of these is about time-outs.
     let config = MemcachedConfig {
         get_timeout_ms: 10_000,
         mark_timeout_ms: 10_000,
         connect_timeout_ms: 10_000,
-        ..MemcachedConfig::new(server.address().to_string())
+        ..config
     };
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
     let cache = MemcachedCache::connect(config, &clock, Arc::new(Rng::from_seed(1)), &TestTasks);
-    cache.probe().await.expect("the server was just started");
+    cache.probe().await.expect("the servers were just started");
+    cache
+}
+
+fn on_servers(cache: impl Cache, keep: Box<dyn Any + Send + Sync>) -> CacheSubject {
     CacheSubject {
         cache: Arc::new(cache),
         passage: Passage::Real,
@@ -53,6 +81,6 @@ async fn memcached_subject() -> CacheSubject {
         mark_ms: 10_000,
         large_len: 1024 * 1024 - 2 * 1024,
         too_large_len: 1024 * 1024,
-        keep: Box::new(server),
+        keep,
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Clock, Effect, Error, ErrorKind, Fill, Fingerprint, Generation, Hit,
-    Key, Loader, LocalCache, LocalLookup, Mode, NodeId, ResourceName, Result, Rng, Route, Slot, SlotRef,
-    Tasks, Touch, Ttl, Write, Writer,
+    Key, Loader, LocalCache, LocalLookup, Mode, NodeId, Nodes, ResourceName, Result, Rng, Route, Slot,
+    SlotRef, Tasks, Touch, Ttl, Write, Writer,
 };
 use throughline_resilience::SingleFlight;
 
@@ -33,6 +33,8 @@ pub struct SpaceParts {
     pub cache: Option<Arc<dyn Cache>>,
     /// The same cache's look-up without waiting, if it is in this process.
     pub local: Option<Arc<dyn LocalCache>>,
+    /// The same cache's servers, if it is on several; `None` keeps everything on the only one.
+    pub nodes: Option<Arc<dyn Nodes>>,
     /// What the bytes of an entry mean.
     pub fingerprint: Fingerprint,
     /// Who decides on the generation.
@@ -135,8 +137,10 @@ impl Space {
     }
 
     pub(crate) fn slot(&self, key: &Key) -> Slot {
-        let route = Route { node: NodeId::default(), generation: self.generation() };
-        Slot { resource: self.parts.name.clone(), route, key: key.clone() }
+        let name = &self.parts.name;
+        let node = self.parts.nodes.as_ref().map_or(NodeId::default(), |nodes| nodes.node_of(name, key));
+        let route = Route { node, generation: self.generation() };
+        Slot { resource: name.clone(), route, key: key.clone() }
     }
 
     /// Answers from this process's memory at once, or not at all. Neither allocates nor waits.

@@ -14,7 +14,9 @@ mod proxy;
 mod servers;
 
 pub use clock::ManualClock;
-pub use fakes::{FakeNodes, FlakyCache, MapControl, MapControlDoor, MapSource, TestTasks, TokioClock};
+pub use fakes::{
+    FakeNodes, FlakyCache, MapControl, MapControlDoor, MapSource, RoutedCache, TestTasks, TokioClock,
+};
 pub use proxy::{Proxy, Way};
 pub use servers::{
     Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Postgres,

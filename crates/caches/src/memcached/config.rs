@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What to set on a memcached cache.
 
-/// Where a memcached is and how long to wait for it.
+use std::fmt;
+
+use throughline_core::NodeName;
+
+use crate::ring::Distribution;
+
+/// Where memcached is and how long to wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemcachedConfig {
-    /// Host and port, `127.0.0.1:11211`. Directly to the server: behind a proxy a restart would go unnoticed.
-    pub address: String,
-    /// Connections, each shared by all tasks; all calls for one key use the same. Default: 2.
+    /// The servers, at least one and at most 1,024, each under a name of its own. Their order does not matter.
+    pub servers: Vec<MemcachedServer>,
+    /// Which server keeps a key. Default: rendezvous hashing.
+    pub distribution: Distribution,
+    /// Connections per server, each shared by all tasks; all calls for one key use the same. Default: 2.
     pub connections: usize,
     /// Requests under way per connection, beyond which calls fail with `Overloaded`. Default: 4,096.
     pub in_flight_max: usize,
@@ -19,15 +27,48 @@ pub struct MemcachedConfig {
 }
 
 impl MemcachedConfig {
-    /// The defaults for the server at `address` (host and port).
+    /// The most servers of one cache.
+    pub const SERVER_COUNT_MAX: usize = 1_024;
+
+    /// The defaults for the one server at `address` (host and port).
+    ///
+    /// # Panics
+    /// When the address is empty, has more than 128 characters or a blank, and so cannot be a name.
     pub fn new(address: impl Into<String>) -> Self {
+        let address = address.into();
+        let name = NodeName::new(&address).expect("an address is no longer than a name and has no blanks");
+        Self::over(vec![MemcachedServer { name, address }])
+    }
+
+    /// The defaults for several servers.
+    pub fn over(servers: Vec<MemcachedServer>) -> Self {
         Self {
-            address: address.into(),
+            servers,
+            distribution: Distribution::default(),
             connections: 2,
             in_flight_max: 4_096,
             get_timeout_ms: 20,
             mark_timeout_ms: 100,
             connect_timeout_ms: 1_000,
+        }
+    }
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemcachedServer {
+    /// Its name, the same in every daemon: it decides which keys the server keeps.
+    pub name: NodeName,
+    /// Host and port, `127.0.0.1:11211`. Directly to the server: behind a proxy a restart would go unnoticed.
+    pub address: String,
+}
+
+impl fmt::Display for MemcachedServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.as_str() == self.address {
+            f.write_str(&self.address)
+        } else {
+            write!(f, "{} ({})", self.name, self.address)
         }
     }
 }

@@ -16,13 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use throughline_core::{Clock, Error, Result, Rng, Tasks};
+use throughline_core::{Clock, Error, Nonce, Result, Rng, Tasks};
 use throughline_wire::memcached::Key;
 use tokio::sync::{Notify, oneshot};
 
 use super::answer::{Answer, Command};
-use super::config::MemcachedConfig;
+use super::config::{MemcachedConfig, MemcachedServer};
 use super::map;
+use super::nonce::{self, Expected};
 use super::probe::MemcachedProbe;
 use super::stats::MemcachedStats;
 
@@ -34,8 +35,11 @@ const OUTPUT_LEN_MAX: usize = 64 * 1024 * 1024;
 /// One place of the pool.
 #[derive(Debug)]
 pub(super) struct Connection {
-    config: MemcachedConfig,
+    server: MemcachedServer,
+    config: Arc<MemcachedConfig>,
     stats: Arc<MemcachedStats>,
+    /// What the server must show; the same for all connections to it.
+    expected: Arc<Expected>,
     clock: Arc<dyn Clock>,
     rng: Arc<Rng>,
     state: Mutex<State>,
@@ -43,6 +47,17 @@ pub(super) struct Connection {
     output: Notify,
     /// The state has changed; for whoever waits until it is settled.
     changed: Notify,
+    /// There is a reason to connect at once.
+    hurry: Notify,
+}
+
+/// What the connections of all places are made of.
+#[derive(Debug)]
+pub(super) struct Surroundings<'a> {
+    pub(super) config: Arc<MemcachedConfig>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) rng: Arc<Rng>,
+    pub(super) tasks: &'a dyn Tasks,
 }
 
 #[derive(Debug)]
@@ -62,7 +77,10 @@ struct Line {
     /// Names it in tokens.
     id: u64,
     probe: MemcachedProbe,
+    nonce: Nonce,
     output: Vec<u8>,
+    /// Whether there is more in the output than our own look at the server.
+    is_counted: bool,
     /// In the order of the requests.
     waiting: VecDeque<Waiting>,
     next_opaque: u64,
@@ -91,22 +109,24 @@ pub(super) enum Unsent {
 impl Connection {
     /// A place whose connection is made in the background, again and again until [`Connection::close`].
     pub(super) fn start(
-        config: &MemcachedConfig,
+        server: &MemcachedServer,
         stats: &Arc<MemcachedStats>,
-        clock: &Arc<dyn Clock>,
-        rng: &Arc<Rng>,
-        tasks: &dyn Tasks,
+        expected: &Arc<Expected>,
+        surroundings: &Surroundings<'_>,
     ) -> Arc<Self> {
         let connection = Arc::new(Self {
-            config: config.clone(),
+            server: server.clone(),
+            config: Arc::clone(&surroundings.config),
             stats: Arc::clone(stats),
-            clock: Arc::clone(clock),
-            rng: Arc::clone(rng),
+            expected: Arc::clone(expected),
+            clock: Arc::clone(surroundings.clock),
+            rng: Arc::clone(&surroundings.rng),
             state: Mutex::new(State::New),
             output: Notify::new(),
             changed: Notify::new(),
+            hurry: Notify::new(),
         });
-        tasks.spawn("memcached connection", Box::pin(Arc::clone(&connection).drive()));
+        surroundings.tasks.spawn("memcached connection", Box::pin(Arc::clone(&connection).drive()));
         connection
     }
 
@@ -120,13 +140,13 @@ impl Connection {
         command: Command<'_>,
     ) -> std::result::Result<Queued, Unsent> {
         let (reply, answer) = oneshot::channel();
-        let line = self.queue(line, key, command, Some(reply))?;
+        let line = self.queue(line, key, command, Some(reply), true)?;
         Ok(Queued::new(Arc::clone(self), line, give_back_key(key, command), answer))
     }
 
     /// Queues a request whose answer nobody needs; without a connection it is lost.
     pub(super) fn send_and_forget(&self, line: Option<u64>, key: Key<'_>, command: Command<'_>) {
-        let _ = self.queue(line, key, command, None);
+        let _ = self.queue(line, key, command, None, true);
     }
 
     fn queue(
@@ -135,17 +155,18 @@ impl Connection {
         key: Key<'_>,
         command: Command<'_>,
         reply: Option<oneshot::Sender<Result<Answer>>>,
+        is_counted: bool,
     ) -> std::result::Result<u64, Unsent> {
         let mut state = self.state.lock();
         let line = match &mut *state {
             State::Up(line) if !line.is_ending => line,
             _ if wanted.is_some() => return Err(Unsent::OtherLine),
             State::Up(_) => {
-                return Err(Unsent::Failed(map::unavailable(&self.config, "the connection is being closed")));
+                return Err(Unsent::Failed(map::unavailable(&self.server, "the connection is being closed")));
             }
-            State::New => return Err(Unsent::Failed(map::unavailable(&self.config, "not connected yet"))),
+            State::New => return Err(Unsent::Failed(map::unavailable(&self.server, "not connected yet"))),
             State::Down(error) => return Err(Unsent::Failed(map::down(error))),
-            State::Closed => return Err(Unsent::Failed(map::closed(&self.config))),
+            State::Closed => return Err(Unsent::Failed(map::closed(&self.server))),
         };
         if wanted.is_some_and(|wanted| wanted != line.id) {
             return Err(Unsent::OtherLine);
@@ -153,7 +174,7 @@ impl Connection {
         // What uses a token up is let in beyond the bound: it ends what an earlier request began.
         let in_flight_max = self.config.in_flight_max * if command.takes_token() { 2 } else { 1 };
         if line.waiting.len() >= in_flight_max || line.output.len() >= OUTPUT_LEN_MAX {
-            return Err(Unsent::Failed(map::overloaded(&self.config)));
+            return Err(Unsent::Failed(map::overloaded(&self.server)));
         }
         let opaque = line.next_opaque;
         line.next_opaque += 1;
@@ -161,9 +182,12 @@ impl Connection {
         command.compose(&mut line.output, key, opaque);
         let give_back = give_back_key(key, command);
         line.waiting.push_back(Waiting { opaque, reply, give_back });
+        line.is_counted |= is_counted;
         let id = line.id;
         drop(state);
-        MemcachedStats::count(&self.stats.commands);
+        if is_counted {
+            MemcachedStats::count(&self.stats.commands);
+        }
         if was_empty {
             self.output.notify_one();
         }
@@ -185,6 +209,7 @@ impl Connection {
     fn tell(&self, former: State, error: &Error) {
         self.changed.notify_waiters();
         let State::Up(line) = former else { return };
+        self.expected.leave(line.id);
         for waiting in line.waiting {
             if let Some(reply) = waiting.reply {
                 let _ = reply.send(Err(error.clone()));
@@ -202,10 +227,22 @@ impl Connection {
         self.output.notify_one();
     }
 
+    /// Ends the connection if it is to another server than the one that must be there, and connects without delay.
+    pub(super) fn look_again(&self, wanted: Option<Nonce>) {
+        let line = match &*self.state.lock() {
+            State::Up(line) if wanted.is_some_and(|wanted| wanted != line.nonce) => Some(line.id),
+            _ => None,
+        };
+        if let Some(line) = line {
+            self.end(line, &map::stranger(&self.server));
+        }
+        self.hurry.notify_one();
+    }
+
     /// Ends the connection and makes no other.
     pub(super) fn close(&self) {
         let former = std::mem::replace(&mut *self.state.lock(), State::Closed);
-        self.tell(former, &map::closed(&self.config));
+        self.tell(former, &map::closed(&self.server));
     }
 
     /// Gives back the lease or mark that came with `answer`, which nobody took.
@@ -217,19 +254,40 @@ impl Connection {
         }
     }
 
+    pub(super) fn server(&self) -> &MemcachedServer {
+        &self.server
+    }
+
+    pub(super) fn stats(&self) -> &MemcachedStats {
+        &self.stats
+    }
+
+    /// What the server shows, on this connection or, while there is none, on one that is made for that.
+    pub(super) async fn identify(&self) -> Result<Nonce> {
+        let (reply, answer) = oneshot::channel();
+        let limit = Duration::from_millis(self.config.mark_timeout_ms);
+        if self.queue(None, nonce::key(), Command::Peek, Some(reply), false).is_ok()
+            && let Ok(Ok(Ok(answer))) = tokio::time::timeout(limit, answer).await
+            && let Some(nonce) = nonce::shown(&answer)
+        {
+            return Ok(nonce);
+        }
+        self.ask_apart().await
+    }
+
     /// What the first attempt to connect, or the last one, came to.
     pub(super) async fn settled(&self) -> Result<MemcachedProbe> {
         let settled = self.until(|state| match state {
             State::New => None,
             State::Up(line) => Some(Ok(line.probe.clone())),
             State::Down(error) => Some(Err(error.clone())),
-            State::Closed => Some(Err(map::closed(&self.config))),
+            State::Closed => Some(Err(map::closed(&self.server))),
         });
         // An attempt takes two limits at most; background work that was never started takes for ever.
         let limit_ms = 3 * self.config.connect_timeout_ms;
         match tokio::time::timeout(Duration::from_millis(limit_ms), settled).await {
             Ok(settled) => settled,
-            Err(_) => Err(map::late(&self.config, limit_ms)),
+            Err(_) => Err(map::late(&self.server, limit_ms)),
         }
     }
 

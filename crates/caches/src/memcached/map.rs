@@ -8,7 +8,7 @@ use throughline_wire::memcached::MetaCode;
 use throughline_wire::memcached::command::Cas;
 
 use super::answer::{Answer, Failure, Item};
-use super::config::MemcachedConfig;
+use super::config::MemcachedServer;
 use super::value::{self, Decoded, Kind};
 
 const OPERATION: &str = "ask memcached";
@@ -64,7 +64,7 @@ fn entry_found(item: &Item, check: u64, ttl_left_s: u32) -> Decoded {
 }
 
 /// How a store under a token went.
-pub(super) fn filled(config: &MemcachedConfig, answer: &Answer) -> Result<Fill> {
+pub(super) fn filled(server: &MemcachedServer, answer: &Answer) -> Result<Fill> {
     match answer {
         Answer::Code { code: MetaCode::Done, .. } => Ok(Fill::Stored),
         Answer::Code { code: MetaCode::Exists | MetaCode::NotFound | MetaCode::NotStored, .. } => {
@@ -72,34 +72,34 @@ pub(super) fn filled(config: &MemcachedConfig, answer: &Answer) -> Result<Fill> 
         }
         Answer::Failed(Failure::OutOfMemory) => Ok(Fill::Refused),
         Answer::Failed(Failure::TooLarge) => Ok(Fill::TooLarge),
-        Answer::Code { .. } | Answer::Found(_) | Answer::Failed(Failure::Other) => Err(refused(config)),
+        Answer::Code { .. } | Answer::Found(_) | Answer::Failed(Failure::Other) => Err(refused(server)),
     }
 }
 
 /// The token of a mark; `None` when the server has no memory for it and confirmed only that the slot is empty.
-pub(super) fn marked(config: &MemcachedConfig, answer: &Answer) -> Result<Option<Cas>> {
+pub(super) fn marked(server: &MemcachedServer, answer: &Answer) -> Result<Option<Cas>> {
     match answer {
         Answer::Code { code: MetaCode::Done, cas } => Ok(cas.filter(|cas| cas.0 != 0)),
         Answer::Failed(Failure::OutOfMemory | Failure::TooLarge) => Ok(None),
-        _ => Err(refused(config)),
+        _ => Err(refused(server)),
     }
 }
 
 /// Whether a slot was emptied.
-pub(super) fn deleted(config: &MemcachedConfig, answer: &Answer) -> Result<()> {
+pub(super) fn deleted(server: &MemcachedServer, answer: &Answer) -> Result<()> {
     match answer {
         Answer::Code { code: MetaCode::Done | MetaCode::NotFound, .. } => Ok(()),
-        _ => Err(refused(config)),
+        _ => Err(refused(server)),
     }
 }
 
-fn error(kind: ErrorKind, config: &MemcachedConfig, what: &str) -> Error {
-    Error::new(kind, OPERATION, format!("{}: {what}", config.address))
+fn error(kind: ErrorKind, server: &MemcachedServer, what: &str) -> Error {
+    Error::new(kind, OPERATION, format!("{server}: {what}"))
 }
 
 /// There is no connection.
-pub(super) fn unavailable(config: &MemcachedConfig, what: &str) -> Error {
-    error(ErrorKind::Unavailable, config, what)
+pub(super) fn unavailable(server: &MemcachedServer, what: &str) -> Error {
+    error(ErrorKind::Unavailable, server, what)
 }
 
 /// There is no connection, for the reason that the last one ended or the last attempt failed.
@@ -111,46 +111,55 @@ pub(super) fn down(reason: &Error) -> Error {
 }
 
 /// The cache was closed.
-pub(super) fn closed(config: &MemcachedConfig) -> Error {
-    error(ErrorKind::Closed, config, "the cache was closed")
+pub(super) fn closed(server: &MemcachedServer) -> Error {
+    error(ErrorKind::Closed, server, "the cache was closed")
 }
 
 /// Too much is under way.
-pub(super) fn overloaded(config: &MemcachedConfig) -> Error {
-    error(ErrorKind::Overloaded, config, "too many requests are under way")
+pub(super) fn overloaded(server: &MemcachedServer) -> Error {
+    error(ErrorKind::Overloaded, server, "too many requests are under way")
 }
 
 /// No answer in time.
-pub(super) fn late(config: &MemcachedConfig, timeout_ms: u64) -> Error {
-    error(ErrorKind::Timeout, config, &format!("no answer within {timeout_ms} ms"))
+pub(super) fn late(server: &MemcachedServer, timeout_ms: u64) -> Error {
+    error(ErrorKind::Timeout, server, &format!("no answer within {timeout_ms} ms"))
 }
 
 /// The operating system reported an error.
-pub(super) fn io(config: &MemcachedConfig, what: &str, cause: io::Error) -> Error {
-    error(ErrorKind::Unavailable, config, &format!("{what} ({cause})")).with_cause(cause)
+pub(super) fn io(server: &MemcachedServer, what: &str, cause: io::Error) -> Error {
+    error(ErrorKind::Unavailable, server, &format!("{what} ({cause})")).with_cause(cause)
 }
 
 /// The server broke its protocol.
-pub(super) fn corrupt(config: &MemcachedConfig, what: &str) -> Error {
-    error(ErrorKind::Corrupt, config, what)
+pub(super) fn corrupt(server: &MemcachedServer, what: &str) -> Error {
+    error(ErrorKind::Corrupt, server, what)
 }
 
 /// The server will not do, and how to change that.
-pub(super) fn inadmissible(config: &MemcachedConfig, what: &str) -> Error {
-    error(ErrorKind::Configuration, config, what)
+pub(super) fn inadmissible(server: &MemcachedServer, what: &str) -> Error {
+    error(ErrorKind::Configuration, server, what)
+}
+
+/// The server is not the one that it was, or that the others take it for.
+pub(super) fn stranger(server: &MemcachedServer) -> Error {
+    error(
+        ErrorKind::Unavailable,
+        server,
+        "it was restarted, or another server answers at its address, so it is not used yet",
+    )
 }
 
 /// The server wants a password.
-pub(super) fn denied(config: &MemcachedConfig) -> Error {
+pub(super) fn denied(server: &MemcachedServer) -> Error {
     error(
         ErrorKind::Denied,
-        config,
+        server,
         "it wants a user name and password, which are not supported; allow it without",
     )
 }
 
-fn refused(config: &MemcachedConfig) -> Error {
-    error(ErrorKind::Other, config, "it did not do what it was asked for")
+fn refused(server: &MemcachedServer) -> Error {
+    error(ErrorKind::Other, server, "it did not do what it was asked for")
 }
 
 #[cfg(test)]

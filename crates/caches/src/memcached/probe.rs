@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use throughline_core::{Error, Result};
+use throughline_core::{Error, Nonce, Result, Rng};
 use throughline_wire::memcached::command::{self, Stats};
 use throughline_wire::memcached::response::{Parsed, Response, parse};
 use throughline_wire::memcached::{Limits, Status, parse_u64};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::config::MemcachedConfig;
-use super::map;
+use super::answer::Answer;
+use super::config::{MemcachedConfig, MemcachedServer};
+use super::{map, nonce};
 
 /// The oldest version that returns the opaque of a miss too (its release notes), without which an answer
 /// cannot be told from another's; also the oldest that this was tried with. Nothing newer is needed.
@@ -49,47 +50,102 @@ impl MemcachedProbe {
 }
 
 /// Asks a server that was just connected to.
-pub(super) async fn ask(stream: &mut TcpStream, config: &MemcachedConfig) -> Result<MemcachedProbe> {
-    let mut received = Vec::with_capacity(4_096);
+pub(super) async fn ask(
+    stream: &mut TcpStream,
+    server: &MemcachedServer,
+    config: &MemcachedConfig,
+    rng: &Rng,
+) -> Result<(MemcachedProbe, Nonce)> {
+    let mut talk = Talk { stream, server, received: Vec::with_capacity(4_096) };
     let limit = Duration::from_millis(config.connect_timeout_ms);
-    let spoken = tokio::time::timeout(limit, speak(stream, config, &mut received)).await;
-    match spoken {
-        Ok(settings) => settings?.admit(config),
-        Err(_) if received.is_empty() => {
+    match tokio::time::timeout(limit, talk.admission(rng)).await {
+        Ok(admitted) => admitted,
+        Err(_) if talk.received.is_empty() => {
             let what = format!(
                 "it accepts connections but did not answer within {} ms; is it memcached, and is it running?",
                 config.connect_timeout_ms
             );
-            Err(map::unavailable(config, &what))
+            Err(map::unavailable(server, &what))
         }
-        Err(_) => Err(not_memcached(config, &received)),
+        Err(_) => Err(not_memcached(server, &talk.received)),
     }
 }
 
-/// Sends the questions and reads on until the last answer.
-async fn speak(stream: &mut TcpStream, config: &MemcachedConfig, received: &mut Vec<u8>) -> Result<Settings> {
-    let mut questions = Vec::new();
-    command::version(&mut questions);
-    command::stats(&mut questions, Stats::General);
-    command::stats(&mut questions, Stats::Settings);
-    let failed = |cause| map::io(config, "the connection broke", cause);
-    stream.write_all(&questions).await.map_err(failed)?;
-    loop {
-        if let Some(settings) = Settings::read(received, config)? {
-            return Ok(settings);
+/// Questions and answers before a connection is used.
+struct Talk<'a> {
+    stream: &'a mut TcpStream,
+    server: &'a MemcachedServer,
+    received: Vec<u8>,
+}
+
+impl Talk<'_> {
+    async fn admission(&mut self, rng: &Rng) -> Result<(MemcachedProbe, Nonce)> {
+        let mut questions = Vec::new();
+        command::version(&mut questions);
+        command::stats(&mut questions, Stats::General);
+        command::stats(&mut questions, Stats::Settings);
+        nonce::ask(&mut questions);
+        self.send(&questions).await?;
+        let probe = self.receive(Settings::read).await?.admit(self.server)?;
+        let mut answer = self.receive(numbered).await?;
+        if nonce::is_missing(&answer) {
+            questions.clear();
+            nonce::make(&mut questions, rng);
+            self.send(&questions).await?;
+            // Whether it was stored does not matter, only what is there now.
+            self.receive(numbered).await?;
+            answer = self.receive(numbered).await?;
         }
-        if received.len() > ANSWER_LEN_MAX {
-            return Err(not_memcached(config, received));
-        }
-        match stream.read_buf(received).await.map_err(failed)? {
-            0 if received.is_empty() => {
-                let what =
-                    "it closes connections without a word; is it memcached, and does it allow this host?";
-                return Err(map::unavailable(config, what));
+        match nonce::shown(&answer) {
+            Some(nonce) => Ok((probe, nonce)),
+            None => {
+                Err(map::unavailable(self.server, "it does not keep the number that tells it from others"))
             }
-            0 => return Err(not_memcached(config, received)),
-            _ => {}
         }
+    }
+
+    async fn send(&mut self, questions: &[u8]) -> Result<()> {
+        let failed = |cause| map::io(self.server, "the connection broke", cause);
+        self.stream.write_all(questions).await.map_err(failed)
+    }
+
+    /// Reads on until `read` has what it wants, which is then taken away.
+    async fn receive<T>(&mut self, read: Read<T>) -> Result<T> {
+        let server = self.server;
+        loop {
+            if let Some((answer, consumed)) = read(&self.received, server)? {
+                self.received.drain(..consumed);
+                return Ok(answer);
+            }
+            if self.received.len() > ANSWER_LEN_MAX {
+                return Err(not_memcached(server, &self.received));
+            }
+            let failed = |cause| map::io(server, "the connection broke", cause);
+            match self.stream.read_buf(&mut self.received).await.map_err(failed)? {
+                0 if self.received.is_empty() => {
+                    let what =
+                        "it closes connections without a word; is it memcached, and does it allow this host?";
+                    return Err(map::unavailable(server, what));
+                }
+                0 => return Err(not_memcached(server, &self.received)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Reads an answer and says how long it is; `None` while it is not complete.
+type Read<T> = fn(&[u8], &MemcachedServer) -> Result<Option<(T, usize)>>;
+
+/// An answer to a question with a number.
+fn numbered(received: &[u8], server: &MemcachedServer) -> Result<Option<(Answer, usize)>> {
+    match parse(received, &Limits::default()) {
+        Parsed::Response { response, consumed } => match Answer::read(&response, nonce::OPAQUE) {
+            Ok(answer) => Ok(Some((answer, consumed))),
+            Err(_) => Err(not_memcached(server, received)),
+        },
+        Parsed::Incomplete { .. } => Ok(None),
+        Parsed::Malformed { .. } => Err(not_memcached(server, received)),
     }
 }
 
@@ -106,8 +162,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// Reads the answers; `None` while they are not complete.
-    fn read(mut received: &[u8], config: &MemcachedConfig) -> Result<Option<Self>> {
+    fn read(mut received: &[u8], server: &MemcachedServer) -> Result<Option<(Self, usize)>> {
         let whole = received;
         let mut settings = Self::default();
         let mut ends = 0;
@@ -115,15 +170,17 @@ impl Settings {
             let (response, consumed) = match parse(received, &Limits::default()) {
                 Parsed::Response { response, consumed } => (response, consumed),
                 Parsed::Incomplete { .. } => return Ok(None),
-                Parsed::Malformed { .. } => return Err(not_memcached(config, whole)),
+                Parsed::Malformed { .. } => return Err(not_memcached(server, whole)),
             };
             match response {
                 Response::Version(version) => settings.version = Some(text(version)),
                 Response::Stat { name, value } => settings.take(name, value),
                 Response::Status(Status::End) if ends == 0 => ends = 1,
-                Response::Status(Status::End) if settings.version.is_some() => return Ok(Some(settings)),
-                Response::ClientError(b"unauthenticated") => return Err(map::denied(config)),
-                _ => return Err(not_memcached(config, whole)),
+                Response::Status(Status::End) if settings.version.is_some() => {
+                    return Ok(Some((settings, whole.len() - received.len() + consumed)));
+                }
+                Response::ClientError(b"unauthenticated") => return Err(map::denied(server)),
+                _ => return Err(not_memcached(server, whole)),
             }
             received = &received[consumed..];
         }
@@ -139,9 +196,9 @@ impl Settings {
         }
     }
 
-    fn admit(self, config: &MemcachedConfig) -> Result<MemcachedProbe> {
+    fn admit(self, server: &MemcachedServer) -> Result<MemcachedProbe> {
         let version = self.version.unwrap_or_default();
-        let refuse = |what: &str| Err(map::inadmissible(config, &format!("memcached {version} {what}")));
+        let refuse = |what: &str| Err(map::inadmissible(server, &format!("memcached {version} {what}")));
         match parsed(&version) {
             None => {
                 return refuse("has a version that is not understood; memcached 1.6.18 or newer is needed");
@@ -177,9 +234,9 @@ fn parsed(version: &str) -> Option<[u32; 3]> {
     Some([number()?, number()?, number()?])
 }
 
-fn not_memcached(config: &MemcachedConfig, received: &[u8]) -> Error {
+fn not_memcached(server: &MemcachedServer, received: &[u8]) -> Error {
     let what = format!("{} answers there, not memcached (usually port 11211)", likely(received));
-    map::inadmissible(config, &what)
+    map::inadmissible(server, &what)
 }
 
 /// A guess at who answered, from the first bytes.

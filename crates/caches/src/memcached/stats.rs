@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one memcached cache, since it was made.
+/// Counters of one server of a memcached cache, since the cache was made.
 #[derive(Debug, Default)]
 pub struct MemcachedStats {
     /// Commands that were queued for the server.

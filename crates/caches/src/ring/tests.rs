@@ -73,7 +73,10 @@ fn rendezvous_never_changes_its_mind() {
     let person = ResourceName::new("person").unwrap();
     let node = |key: u32| ring.node_of(&person, &Key::parse(&key.to_string()).unwrap()).0;
     // Computed once. A version that computes another reads and writes beside the daemons of this one.
-    assert_eq!((0..24).map(node).collect::<Vec<_>>(), [0, 0, 0, 2, 2, 0, 1, 1, 2, 1, 1, 2, 2, 2, 0, 1, 1, 2, 2, 0, 2, 1, 0, 1]);
+    assert_eq!(
+        (0..24).map(node).collect::<Vec<_>>(),
+        [0, 0, 0, 2, 2, 0, 1, 1, 2, 1, 1, 2, 2, 2, 0, 1, 1, 2, 2, 0, 2, 1, 0, 1]
+    );
 }
 
 #[test]

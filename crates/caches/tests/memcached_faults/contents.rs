@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Contents that are not ours, or not where they belong.
 
-use throughline_core::{Cache, ErrorKind, Lookup};
+use throughline_core::{Cache, ErrorKind, Lookup, NodeId};
 
 use crate::house::{entry, eventually, hit, house, lease, put, raw, read, slot};
 
@@ -20,7 +20,7 @@ async fn a_strangers_value_is_removed_and_never_returned() {
     for (n, set) in strangers.iter().enumerate() {
         assert_eq!(raw(server.address(), set), b"STORED\r\n");
         assert!(matches!(cache.get(&slot("a")).await, Ok(Lookup::Refused)), "stranger {n}");
-        assert_eq!(read(&cache.stats().foreign_values), n as u64 + 1);
+        assert_eq!(read(&cache.stats(NodeId(0)).foreign_values), n as u64 + 1);
         let free = lease(&cache, &slot("a")).await;
         cache.release(free);
     }
@@ -57,11 +57,11 @@ async fn the_value_of_another_key_is_never_returned_and_ends_the_connection() {
     let set = [set.as_bytes(), value, b"\r\n"].concat();
     assert_eq!(raw(server.address(), set), b"STORED\r\n");
 
-    let connects = read(&cache.stats().connects);
+    let connects = read(&cache.stats(NodeId(0)).connects);
     let error = cache.get(&slot("b")).await.expect_err("it belongs to another key");
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     eventually("the connection is made anew", async || {
-        (read(&cache.stats().connects) > connects).then_some(())
+        (read(&cache.stats(NodeId(0)).connects) > connects).then_some(())
     })
     .await;
     // It was removed, so that the next look-up does not end in the same way.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What calls cost, by the server's own count and by ours.
 
-use throughline_core::{Cache, Slot, Ttl};
+use throughline_core::{Cache, NodeId, Slot, Ttl};
 
 use crate::house::{counted, entry, filled, hit, house, lease, put, read, slot};
 
@@ -10,16 +10,16 @@ async fn a_hit_costs_one_command_and_one_round_trip() {
     let (server, cache) = house(&[]).await;
     put(&cache, &slot("a"), "v").await;
     let before = (
-        read(&cache.stats().commands),
-        read(&cache.stats().round_trips),
+        read(&cache.stats(NodeId(0)).commands),
+        read(&cache.stats(NodeId(0)).round_trips),
         counted(server.address(), "cmd_get"),
         counted(server.address(), "cmd_set"),
     );
     for _ in 0..10 {
         hit(&cache, &slot("a")).await;
     }
-    assert_eq!(read(&cache.stats().commands) - before.0, 10);
-    assert_eq!(read(&cache.stats().round_trips) - before.1, 10);
+    assert_eq!(read(&cache.stats(NodeId(0)).commands) - before.0, 10);
+    assert_eq!(read(&cache.stats(NodeId(0)).round_trips) - before.1, 10);
     assert_eq!(counted(server.address(), "cmd_get") - before.2, 10);
     assert_eq!(counted(server.address(), "cmd_set") - before.3, 0);
 }
@@ -28,24 +28,24 @@ async fn a_hit_costs_one_command_and_one_round_trip() {
 async fn many_look_ups_share_a_round_trip_per_connection() {
     let (_server, cache) = house(&[]).await;
     let slots: Vec<Slot> = (0..1_000).map(|n| slot(&n.to_string())).collect();
-    let before = (read(&cache.stats().commands), read(&cache.stats().round_trips));
+    let before = (read(&cache.stats(NodeId(0)).commands), read(&cache.stats(NodeId(0)).round_trips));
     let looks = cache.get_many(&slots).await;
     assert!(looks.iter().all(Result::is_ok));
-    assert_eq!(read(&cache.stats().commands) - before.0, 1_000);
-    let round_trips = read(&cache.stats().round_trips) - before.1;
+    assert_eq!(read(&cache.stats(NodeId(0)).commands) - before.0, 1_000);
+    let round_trips = read(&cache.stats(NodeId(0)).round_trips) - before.1;
     assert!(round_trips <= 2, "{round_trips} round trips over 2 connections");
 }
 
 #[tokio::test]
 async fn a_mark_and_a_publish_cost_one_command_each() {
     let (_server, cache) = house(&[]).await;
-    let before = read(&cache.stats().commands);
+    let before = read(&cache.stats(NodeId(0)).commands);
     let mark = cache.mark(&[slot("a")]).await.remove(0).expect("a healthy server");
-    assert_eq!(read(&cache.stats().commands) - before, 1);
+    assert_eq!(read(&cache.stats(NodeId(0)).commands) - before, 1);
     cache.publish(mark, entry("v"), 60_000).await.expect("a healthy server");
-    assert_eq!(read(&cache.stats().commands) - before, 2);
+    assert_eq!(read(&cache.stats(NodeId(0)).commands) - before, 2);
     cache.invalidate(&[slot("a")]).await.remove(0).expect("a healthy server");
-    assert_eq!(read(&cache.stats().commands) - before, 3);
+    assert_eq!(read(&cache.stats(NodeId(0)).commands) - before, 3);
 }
 
 #[tokio::test]

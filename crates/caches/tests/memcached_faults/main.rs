@@ -6,7 +6,9 @@
 mod contents;
 mod cost;
 mod house;
+mod identity;
 mod limits;
 mod pauses;
 mod restarts;
+mod several;
 mod strangers;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use throughline_caches::MemcachedConfig;
-use throughline_core::{Cache, ErrorKind, Fill, Lookup, Rng};
+use throughline_core::{Cache, ErrorKind, Fill, Lookup, NodeId, Rng};
 
 use crate::house::{cache_on, entry, eventually, filled, house, lease, patient, put, read, slot, started};
 
@@ -41,7 +41,7 @@ async fn a_late_look_up_takes_nobody_elses_lease_along() {
     let held = lease(&cache, &slot("a")).await;
     server.pause();
     let error = cache.get(&slot("b")).await.expect_err("nobody answers");
-    assert_eq!((error.kind(), read(&cache.stats().timeouts)), (ErrorKind::Timeout, 1));
+    assert_eq!((error.kind(), read(&cache.stats(NodeId(0)).timeouts)), (ErrorKind::Timeout, 1));
     server.resume();
     assert_eq!(filled(&cache, held, entry("in time")).await.expect("an answer"), Fill::Stored);
     // The lease that the late look-up was given came back as well.
@@ -67,7 +67,10 @@ async fn a_mark_is_tried_once_more_on_a_fresh_connection() {
         let cache = Arc::clone(&cache);
         async move { cache.mark(&[slot("a")]).await.remove(0) }
     });
-    eventually("the first attempt is late", async || (read(&cache.stats().timeouts) > 0).then_some(())).await;
+    eventually("the first attempt is late", async || {
+        (read(&cache.stats(NodeId(0)).timeouts) > 0).then_some(())
+    })
+    .await;
     server.resume();
     let mark = marking.await.expect("marking does not panic").expect("the second attempt is confirmed");
     assert_eq!(cache.publish(mark, entry("new"), 60_000).await.expect("an answer"), Fill::Stored);
@@ -96,8 +99,10 @@ async fn a_hanging_server_is_noticed_although_every_caller_has_gone() {
     let lease = lease(&cache, &slot("a")).await;
     server.pause();
     drop(cache.fill(lease, entry("v"), 60_000));
-    eventually("the connection is given up", async || (read(&cache.stats().timeouts) > 0).then_some(()))
-        .await;
+    eventually("the connection is given up", async || {
+        (read(&cache.stats(NodeId(0)).timeouts) > 0).then_some(())
+    })
+    .await;
     server.resume();
 }
 
@@ -111,7 +116,8 @@ async fn too_many_requests_under_way_are_refused() {
     let slots: Vec<_> = (0..9).map(|n| slot(&n.to_string())).collect();
     let look = cache.get_many(&slots);
     let resumed = async {
-        eventually("the queue is full", async || (read(&cache.stats().commands) == 8).then_some(())).await;
+        eventually("the queue is full", async || (read(&cache.stats(NodeId(0)).commands) == 8).then_some(()))
+            .await;
         let error = cache.get(&slot("one more")).await.expect_err("the queue is full");
         assert_eq!(error.kind(), ErrorKind::Overloaded);
         server.resume();
@@ -133,7 +139,10 @@ async fn a_look_up_that_is_dropped_gives_its_lease_back() {
     drop(look);
     server.resume();
     // The lease would last for 5 s; given back, it is free as soon as the answer has come.
-    eventually("the lease is given back", async || (read(&cache.stats().unclaimed) == 1).then_some(())).await;
+    eventually("the lease is given back", async || {
+        (read(&cache.stats(NodeId(0)).unclaimed) == 1).then_some(())
+    })
+    .await;
     drop(lease(&cache, &slot("a")).await);
 }
 
@@ -178,13 +187,17 @@ async fn nobody_gets_anothers_answer_through_pauses_and_dropped_look_ups() {
     let readers: Vec<_> =
         (0..64).map(|n| tokio::spawn(fickle_reader(Arc::clone(&cache), n, Arc::clone(&stop)))).collect();
     for round in 0..4 {
-        let gets = read(&cache.stats().commands);
-        eventually("there is traffic", async || (read(&cache.stats().commands) > gets + 2_000).then_some(()))
-            .await;
-        let timeouts = read(&cache.stats().timeouts);
+        let gets = read(&cache.stats(NodeId(0)).commands);
+        eventually("there is traffic", async || {
+            (read(&cache.stats(NodeId(0)).commands) > gets + 2_000).then_some(())
+        })
+        .await;
+        let timeouts = read(&cache.stats(NodeId(0)).timeouts);
         server.pause();
-        eventually("the pause is noticed", async || (read(&cache.stats().timeouts) > timeouts).then_some(()))
-            .await;
+        eventually("the pause is noticed", async || {
+            (read(&cache.stats(NodeId(0)).timeouts) > timeouts).then_some(())
+        })
+        .await;
         server.resume();
         let own = (slot(&format!("{round}:0")), entry(format!("own value of {round}:0")));
         eventually("values are found again", async || match cache.get(&own.0).await {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use throughline_caches::{MemcachedCache, MemcachedConfig};
-use throughline_core::{Cache, ErrorKind, Fill, Lookup};
+use throughline_core::{Cache, ErrorKind, Fill, Lookup, NodeId};
 
 use crate::house::{cache_on, entry, eventually, filled, hit, house, lease, put, read, slot, started};
 
 async fn back(cache: &MemcachedCache, connects_before: u64) {
     let connects = connects_before + 2;
     eventually("both connections are back", async || {
-        (read(&cache.stats().connects) >= connects).then_some(())
+        (read(&cache.stats(NodeId(0)).connects) >= connects).then_some(())
     })
     .await;
 }

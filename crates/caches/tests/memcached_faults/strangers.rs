@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use throughline_caches::MemcachedConfig;
-use throughline_core::{Cache, Error, ErrorKind};
+use throughline_core::{Cache, Error, ErrorKind, NodeId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -127,7 +127,8 @@ async fn silence_is_told_from_a_refusal() {
 }
 
 const ADMITTED: &[u8] =
-    b"VERSION 1.6.18\r\nEND\r\nSTAT item_size_max 1048576\r\nSTAT cas_enabled yes\r\nEND\r\n";
+    b"VERSION 1.6.18\r\nEND\r\nSTAT item_size_max 1048576\r\nSTAT cas_enabled yes\r\nEND\r\n\
+    VA 16 f0 c1 t-1 O1\r\n00000001deadbeef\r\n";
 
 /// A server that is admitted, answers the first request by `answer`, and stays.
 async fn misbehaving(answer: &'static [u8]) -> SocketAddr {
@@ -157,7 +158,8 @@ async fn an_answer_out_of_step_ends_the_connection_before_anybody_gets_it() {
         cache.probe().await.expect("it pretends well");
         let error = cache.get(&slot("a")).await.expect_err("this is no answer");
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-        eventually("it connects anew", async || (read(&cache.stats().connects) > 1).then_some(())).await;
+        eventually("it connects anew", async || (read(&cache.stats(NodeId(0)).connects) > 1).then_some(()))
+            .await;
     }
 }
 

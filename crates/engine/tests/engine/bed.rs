@@ -101,6 +101,7 @@ fn parts(
         writer: Some(Arc::new(source.clone())),
         cache: Some(cache.clone()),
         local,
+        nodes: None,
         fingerprint: Fingerprint::of(name.as_bytes()),
         generations,
         policy,

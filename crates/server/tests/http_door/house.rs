@@ -50,6 +50,7 @@ impl House {
                 writer: Some(Arc::new(source.clone()) as Arc<dyn Writer>),
                 cache: Some(cache.clone()),
                 local: None,
+                nodes: None,
                 fingerprint: Fingerprint::of(name.as_bytes()),
                 generations: Generations::Own(1),
                 policy: Policy { access, ..Policy::default() },

@@ -73,6 +73,7 @@ impl Door {
             writer: Some(Arc::new(source.clone()) as Arc<dyn Writer>),
             cache: Some(memory.clone()),
             local: Some(memory.clone()),
+            nodes: None,
             fingerprint: Fingerprint::of(name.as_bytes()),
             generations: Generations::Own(1),
             policy: Policy { access, ..Policy::default() },
@@ -86,6 +87,7 @@ impl Door {
             Space::new(SpaceParts {
                 cache: Some(cache.clone()),
                 local: None,
+                nodes: None,
                 generations: Generations::Shared(1),
                 ..parts("shared", &shared, Access::Write)
             }),

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use throughline_caches::{MemcachedCache, MemcachedConfig, MemoryCache, MemoryConfig};
-use throughline_core::{Cache, LocalCache};
+use throughline_caches::{MemcachedCache, MemcachedConfig, MemcachedServer, MemoryCache, MemoryConfig};
+use throughline_core::{Cache, LocalCache, NodeId, NodeName, Nodes};
 
 use super::{Surroundings, Wrap};
 use crate::config::{CacheKind, CacheSettings};
@@ -16,6 +16,8 @@ pub(super) struct OpenCache {
     pub(super) cache: Arc<dyn Cache>,
     /// The look-up without waiting, if it is in this process and nothing is wrapped around it.
     pub(super) local: Option<Arc<dyn LocalCache>>,
+    /// Its servers, if it is on any.
+    pub(super) nodes: Option<Arc<dyn Nodes>>,
     /// What it is, for people.
     pub(super) label: String,
     name: String,
@@ -52,16 +54,21 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
             OpenCache {
                 cache: memory.clone(),
                 local: Some(memory.clone()),
+                nodes: None,
                 label: format!("{name} (in this process, {} MiB)", capacity_bytes >> 20),
                 name,
                 kind: Kind::Memory(memory),
             }
         }
-        CacheKind::Memcached { name: _, address, connections, timeout_ms } => {
+        CacheKind::Memcached { name: server, address, connections, timeout_ms } => {
+            let server = MemcachedServer {
+                name: NodeName::new(server).expect("names are checked when settings are read"),
+                address: address.clone(),
+            };
             let config = MemcachedConfig {
                 connections: usize::from(*connections),
                 get_timeout_ms: *timeout_ms,
-                ..MemcachedConfig::new(address.clone())
+                ..MemcachedConfig::over(vec![server])
             };
             let memcached = Arc::new(MemcachedCache::connect(
                 config,
@@ -72,6 +79,7 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
             OpenCache {
                 cache: memcached.clone(),
                 local: None,
+                nodes: Some(memcached.clone()),
                 label: format!("{name} (memcached {address})"),
                 name,
                 kind: Kind::Memcached(memcached),
@@ -104,7 +112,7 @@ impl OpenCache {
                 gauge("bytes", "Bytes of the capacity that are taken.", memory.weight_bytes()),
             ],
             Kind::Memcached(memcached) => {
-                let stats = memcached.stats();
+                let stats = memcached.stats(NodeId(0));
                 let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
                 vec![
                     gauge("commands", "Commands that were sent.", read(&stats.commands)),

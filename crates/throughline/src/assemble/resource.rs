@@ -154,6 +154,7 @@ impl Assembly {
             writer: Some(writer),
             cache: cache.map(|cache| cache.cache.clone()),
             local: cache.and_then(|cache| cache.local.clone()),
+            nodes: cache.and_then(|cache| cache.nodes.clone()),
             fingerprint: open.fingerprint,
             generations,
             policy,

@@ -3,7 +3,8 @@
 //!
 //! There is deliberately no way to store a value blindly. A value needs the [`Cas`] that a lease or a
 //! mark gave, so a request that arrives late, after its sender has given up, cannot put an old value in
-//! the place of a newer one. What is stored without a token is a [`mark`], which holds no value.
+//! the place of a newer one. What is stored without a token is a [`mark`], which holds no value, and a server's
+//! [`identity`], which never replaces anything.
 //!
 //! The server drops whatever is at the key when a store is too large for it, even if the token is wrong:
 //! the caller must not send one.
@@ -105,6 +106,17 @@ pub fn fill(out: &mut Vec<u8>, key: Key<'_>, token: Cas, flags: u32, ttl: Ttl, v
 /// `flags` must say that it is a mark: `body` is who writes, never a value.
 pub fn mark(out: &mut Vec<u8>, key: Key<'_>, flags: u32, ttl: Ttl, body: &[u8], opaque: u64) {
     store(out, key, None, flags, ttl, body, opaque);
+}
+
+/// Appends the store of a server's identity, which does not expire, if there is nothing at the key yet.
+pub fn identity(out: &mut Vec<u8>, key: Key<'_>, body: &[u8], opaque: u64) {
+    start(out, b"ms ", key);
+    out.push(b' ');
+    push_u64(out, body.len() as u64);
+    out.extend_from_slice(b" ME F0 T0");
+    end(out, opaque);
+    out.extend_from_slice(body);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends an unconditional delete.

@@ -6,23 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use throughline_core::Error;
+use throughline_core::{Error, Nonce};
 use throughline_wire::memcached::Limits;
 use throughline_wire::memcached::response::{Parsed, Response, parse};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::super::answer::Answer;
+use super::super::answer::Command;
 use super::super::stats::MemcachedStats;
-use super::super::{map, probe};
+use super::super::{map, nonce, probe};
 use super::{Connection, Line, State};
 
 /// The first and the longest pause between two attempts to connect.
 const BACK_OFF_MS: (u64, u64) = (10, 1_000);
 /// A connection that lived so long was no failed attempt.
 const LIVED_MS: u64 = 1_000;
+/// How often a server is looked at. Two servers behind one address are noticed so late at most.
+const PULSE_MS: u64 = 1_000;
 /// Room for many small answers in one read.
 const READ_LEN: usize = 64 * 1024;
 /// A buffer that one large value made larger than this is given back.
@@ -30,7 +34,7 @@ const KEPT_LEN_MAX: usize = 1024 * 1024;
 
 /// What the writer is to do next.
 enum Output {
-    Write(Vec<u8>),
+    Write { batch: Vec<u8>, is_counted: bool },
     Wait,
     End,
 }
@@ -53,6 +57,7 @@ impl Connection {
             tokio::select! {
                 () = self.closed() => return,
                 () = sleep(Duration::from_millis(pause_ms)) => {}
+                () = self.hurry.notified() => {}
             }
             back_off_ms = (back_off_ms * 2).min(BACK_OFF_MS.1);
         }
@@ -64,12 +69,13 @@ impl Connection {
             Ok(stream) => stream,
             Err(error) => return self.set_down(error),
         };
-        let Some((id, value_len_max)) = self.admitted(&mut stream).await else { return };
+        let Some((id, value_len_max, nonce)) = self.admitted(&mut stream).await else { return };
         let (read, write) = stream.split();
         let error = tokio::select! {
             error = self.write_requests(id, write) => error,
             error = self.read_answers(id, read, value_len_max) => error,
             error = self.watch(id) => error,
+            error = self.pulse(id, nonce) => error,
             () = self.ended(id) => return,
         };
         self.end(id, &error);
@@ -77,7 +83,7 @@ impl Connection {
 
     async fn open(&self) -> Result<TcpStream, Error> {
         let connect = async {
-            let stream = TcpStream::connect(&self.config.address).await?;
+            let stream = TcpStream::connect(&self.server.address).await?;
             // Requests are gathered by us; waiting for more would only delay them.
             stream.set_nodelay(true)?;
             Ok::<_, io::Error>(stream)
@@ -85,15 +91,21 @@ impl Connection {
         let limit = Duration::from_millis(self.config.connect_timeout_ms);
         match tokio::time::timeout(limit, connect).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(cause)) => Err(map::io(&self.config, "no connection", cause)),
-            Err(_) => Err(map::late(&self.config, self.config.connect_timeout_ms)),
+            Ok(Err(cause)) => Err(map::io(&self.server, "no connection", cause)),
+            Err(_) => Err(map::late(&self.server, self.config.connect_timeout_ms)),
         }
     }
 
+    /// Asks the server for its number on a connection of its own.
+    pub(super) async fn ask_apart(&self) -> Result<Nonce, Error> {
+        let mut stream = self.open().await?;
+        Ok(probe::ask(&mut stream, &self.server, &self.config, &self.rng).await?.1)
+    }
+
     /// Asks the server what it is and opens the queue if it will do.
-    async fn admitted(&self, stream: &mut TcpStream) -> Option<(u64, usize)> {
-        let probe = match probe::ask(stream, &self.config).await {
-            Ok(probe) => probe,
+    async fn admitted(&self, stream: &mut TcpStream) -> Option<(u64, usize, Nonce)> {
+        let (probe, nonce) = match probe::ask(stream, &self.server, &self.config, &self.rng).await {
+            Ok(admitted) => admitted,
             Err(error) => {
                 self.set_down(error);
                 return None;
@@ -105,10 +117,18 @@ impl Connection {
         if matches!(*state, State::Closed) {
             return None;
         }
+        // Under the lock, so that whoever says what must be shown finds the connection or is heard here.
+        if self.expected.admit(id, nonce).is_err() {
+            drop(state);
+            self.set_down(map::stranger(&self.server));
+            return None;
+        }
         *state = State::Up(Line {
             id,
             probe,
+            nonce,
             output: Vec::new(),
+            is_counted: false,
             waiting: Default::default(),
             next_opaque: 1,
             is_ending: false,
@@ -116,7 +136,7 @@ impl Connection {
         drop(state);
         MemcachedStats::count(&self.stats.connects);
         self.changed.notify_waiters();
-        Some((id, value_len_max))
+        Some((id, value_len_max, nonce))
     }
 
     fn set_down(&self, error: Error) {
@@ -142,16 +162,20 @@ impl Connection {
         let mut spare = Vec::new();
         loop {
             let mut batch = match self.take_output(id, std::mem::take(&mut spare)) {
-                Output::Write(batch) => batch,
+                Output::Write { batch, is_counted } => {
+                    if is_counted {
+                        MemcachedStats::count(&self.stats.round_trips);
+                    }
+                    batch
+                }
                 Output::Wait => {
                     self.output.notified().await;
                     continue;
                 }
-                Output::End => return map::corrupt(&self.config, "a value of another key"),
+                Output::End => return map::corrupt(&self.server, "a value of another key"),
             };
-            MemcachedStats::count(&self.stats.round_trips);
             if let Err(cause) = write.write_all(&batch).await {
-                return map::io(&self.config, "the connection broke", cause);
+                return map::io(&self.server, "the connection broke", cause);
             }
             batch.clear();
             if batch.capacity() <= KEPT_LEN_MAX {
@@ -163,7 +187,8 @@ impl Connection {
     fn take_output(&self, id: u64, spare: Vec<u8>) -> Output {
         match &mut *self.state.lock() {
             State::Up(line) if line.id == id && !line.output.is_empty() => {
-                Output::Write(std::mem::replace(&mut line.output, spare))
+                let batch = std::mem::replace(&mut line.output, spare);
+                Output::Write { batch, is_counted: std::mem::take(&mut line.is_counted) }
             }
             State::Up(line) if line.id == id && !line.is_ending => Output::Wait,
             _ => Output::End,
@@ -175,9 +200,9 @@ impl Connection {
         let mut buffer = BytesMut::with_capacity(READ_LEN);
         loop {
             match read.read_buf(&mut buffer).await {
-                Ok(0) => return map::unavailable(&self.config, "it closed the connection"),
+                Ok(0) => return map::unavailable(&self.server, "it closed the connection"),
                 Ok(_) => {}
-                Err(cause) => return map::io(&self.config, "the connection broke", cause),
+                Err(cause) => return map::io(&self.server, "the connection broke", cause),
             }
             loop {
                 match parse(&buffer, &limits) {
@@ -194,7 +219,7 @@ impl Connection {
                         buffer.reserve(READ_LEN.max(need.saturating_sub(buffer.len())));
                         break;
                     }
-                    Parsed::Malformed { what } => return map::corrupt(&self.config, what),
+                    Parsed::Malformed { what } => return map::corrupt(&self.server, what),
                 }
             }
         }
@@ -207,12 +232,12 @@ impl Connection {
             _ => None,
         };
         let Some(waiting) = waiting else {
-            return Err(map::corrupt(&self.config, "it answered what nobody had asked"));
+            return Err(map::corrupt(&self.server, "it answered what nobody had asked"));
         };
         let answer = match Answer::read(response, waiting.opaque) {
             Ok(answer) => answer,
             Err(unfit) => {
-                let error = map::corrupt(&self.config, unfit.0);
+                let error = map::corrupt(&self.server, unfit.0);
                 if let Some(reply) = waiting.reply {
                     let _ = reply.send(Err(error.clone()));
                 }
@@ -241,9 +266,26 @@ impl Connection {
             };
             if first.is_some() && first == last {
                 MemcachedStats::count(&self.stats.timeouts);
-                return map::late(&self.config, self.config.mark_timeout_ms);
+                return map::late(&self.server, self.config.mark_timeout_ms);
             }
             last = first;
+        }
+    }
+
+    /// Looks again and again whether the server is still the one that it was. Ends when it is not.
+    async fn pulse(&self, id: u64, nonce: Nonce) -> Error {
+        loop {
+            sleep(Duration::from_millis(PULSE_MS)).await;
+            let (reply, answer) = oneshot::channel();
+            if self.queue(Some(id), nonce::key(), Command::Peek, Some(reply), false).is_err() {
+                // Too much is under way, and that is looked at as well.
+                continue;
+            }
+            if let Ok(Ok(answer)) = answer.await
+                && nonce::shown(&answer) != Some(nonce)
+            {
+                return map::stranger(&self.server);
+            }
         }
     }
 }

@@ -65,7 +65,7 @@ impl Queued {
             return;
         }
         self.received = Some(self.coming.try_recv().unwrap_or_else(|_| {
-            let error = map::late(&self.connection.config, timeout_ms);
+            let error = map::late(&self.connection.server, timeout_ms);
             MemcachedStats::count(&self.connection.stats.timeouts);
             if timeout_ms >= self.connection.config.mark_timeout_ms {
                 self.connection.end(self.line, &error);

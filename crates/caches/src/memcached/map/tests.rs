@@ -4,8 +4,8 @@ use bytes::Bytes;
 use throughline_core::{Entry, ErrorKind, Fingerprint, Record, Retry};
 
 use super::{
-    Answer, Cas, Failure, Fill, Found, Item, MemcachedConfig, MetaCode, closed, corrupt, deleted, denied,
-    down, filled, found, inadmissible, io, late, marked, overloaded, unavailable, value,
+    Answer, Cas, Failure, Fill, Found, Item, MemcachedServer, MetaCode, closed, corrupt, deleted, denied,
+    down, filled, found, inadmissible, io, late, marked, overloaded, stranger, unavailable, value,
 };
 
 const CHECK: u64 = 42;
@@ -20,6 +20,11 @@ fn item(value: impl Into<Bytes>, flags: u32) -> Item {
         already_won: false,
         stale: false,
     }
+}
+
+fn server() -> MemcachedServer {
+    let name = throughline_core::NodeName::new("there:1").unwrap();
+    MemcachedServer { name, address: "there:1".to_owned() }
 }
 
 fn own() -> Item {
@@ -63,50 +68,51 @@ fn a_lease_without_a_number_is_none() {
 
 #[test]
 fn stores_say_how_they_went() {
-    let config = MemcachedConfig::new("there:1");
-    let code = |code| filled(&config, &Answer::Code { code, cas: None }).unwrap();
+    let server = server();
+    let code = |code| filled(&server, &Answer::Code { code, cas: None }).unwrap();
     assert_eq!(code(MetaCode::Done), Fill::Stored);
     assert_eq!(code(MetaCode::Exists), Fill::Refused);
     assert_eq!(code(MetaCode::NotFound), Fill::Refused);
-    assert_eq!(filled(&config, &Answer::Failed(Failure::OutOfMemory)).unwrap(), Fill::Refused);
-    assert_eq!(filled(&config, &Answer::Failed(Failure::TooLarge)).unwrap(), Fill::TooLarge);
-    assert!(filled(&config, &Answer::Failed(Failure::Other)).is_err());
+    assert_eq!(filled(&server, &Answer::Failed(Failure::OutOfMemory)).unwrap(), Fill::Refused);
+    assert_eq!(filled(&server, &Answer::Failed(Failure::TooLarge)).unwrap(), Fill::TooLarge);
+    assert!(filled(&server, &Answer::Failed(Failure::Other)).is_err());
 }
 
 #[test]
 fn a_mark_is_confirmed_only_when_the_slot_is_known_to_hold_no_value() {
-    let config = MemcachedConfig::new("there:1");
+    let server = server();
     let done = |cas| Answer::Code { code: MetaCode::Done, cas };
-    assert_eq!(marked(&config, &done(Some(Cas(3)))).unwrap(), Some(Cas(3)));
-    assert_eq!(marked(&config, &done(Some(Cas(0)))).unwrap(), None);
-    assert_eq!(marked(&config, &Answer::Failed(Failure::OutOfMemory)).unwrap(), None);
-    assert!(marked(&config, &Answer::Failed(Failure::Other)).is_err());
-    assert!(marked(&config, &Answer::Code { code: MetaCode::Exists, cas: None }).is_err());
+    assert_eq!(marked(&server, &done(Some(Cas(3)))).unwrap(), Some(Cas(3)));
+    assert_eq!(marked(&server, &done(Some(Cas(0)))).unwrap(), None);
+    assert_eq!(marked(&server, &Answer::Failed(Failure::OutOfMemory)).unwrap(), None);
+    assert!(marked(&server, &Answer::Failed(Failure::Other)).is_err());
+    assert!(marked(&server, &Answer::Code { code: MetaCode::Exists, cas: None }).is_err());
 }
 
 #[test]
 fn an_invalidation_is_confirmed_only_when_the_slot_is_known_to_be_empty() {
-    let config = MemcachedConfig::new("there:1");
-    let code = |code| deleted(&config, &Answer::Code { code, cas: None });
+    let server = server();
+    let code = |code| deleted(&server, &Answer::Code { code, cas: None });
     assert!(code(MetaCode::Done).is_ok());
     assert!(code(MetaCode::NotFound).is_ok());
     assert!(code(MetaCode::Exists).is_err());
-    assert!(deleted(&config, &Answer::Failed(Failure::OutOfMemory)).is_err());
+    assert!(deleted(&server, &Answer::Failed(Failure::OutOfMemory)).is_err());
 }
 
 #[test]
 fn every_error_has_its_kind_and_says_where() {
-    let config = MemcachedConfig::new("there:1");
+    let server = server();
     let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
     let errors = [
-        (unavailable(&config, "gone"), ErrorKind::Unavailable, Retry::Safe),
-        (io(&config, "the connection broke", broken), ErrorKind::Unavailable, Retry::Safe),
-        (late(&config, 20), ErrorKind::Timeout, Retry::Unsafe),
-        (overloaded(&config), ErrorKind::Overloaded, Retry::Safe),
-        (corrupt(&config, "junk"), ErrorKind::Corrupt, Retry::Unsafe),
-        (inadmissible(&config, "too old"), ErrorKind::Configuration, Retry::Never),
-        (denied(&config), ErrorKind::Denied, Retry::Never),
-        (closed(&config), ErrorKind::Closed, Retry::Never),
+        (unavailable(&server, "gone"), ErrorKind::Unavailable, Retry::Safe),
+        (io(&server, "the connection broke", broken), ErrorKind::Unavailable, Retry::Safe),
+        (late(&server, 20), ErrorKind::Timeout, Retry::Unsafe),
+        (overloaded(&server), ErrorKind::Overloaded, Retry::Safe),
+        (corrupt(&server, "junk"), ErrorKind::Corrupt, Retry::Unsafe),
+        (inadmissible(&server, "too old"), ErrorKind::Configuration, Retry::Never),
+        (stranger(&server), ErrorKind::Unavailable, Retry::Safe),
+        (denied(&server), ErrorKind::Denied, Retry::Never),
+        (closed(&server), ErrorKind::Closed, Retry::Never),
     ];
     for (error, kind, retry) in errors {
         assert_eq!((error.kind(), error.retry()), (kind, retry), "{error}");
@@ -116,8 +122,15 @@ fn every_error_has_its_kind_and_says_where() {
 
 #[test]
 fn the_reason_of_a_missing_connection_is_kept() {
-    let config = MemcachedConfig::new("there:1");
-    let error = down(&inadmissible(&config, "an HTTP server answers there"));
+    let server = server();
+    let error = down(&inadmissible(&server, "an HTTP server answers there"));
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.detail(), "there:1: an HTTP server answers there");
+}
+
+#[test]
+fn a_server_with_a_name_is_named() {
+    let name = throughline_core::NodeName::new("a").unwrap();
+    let server = MemcachedServer { name, ..server() };
+    assert!(late(&server, 20).detail().starts_with("a (there:1): "));
 }

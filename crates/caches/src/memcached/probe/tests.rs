@@ -2,15 +2,16 @@
 
 use throughline_core::ErrorKind;
 
-use super::{MemcachedConfig, MemcachedProbe, Result, Settings};
+use super::{MemcachedProbe, MemcachedServer, Result, Settings};
 
 const GOOD: &str = "VERSION 1.6.18\r\nSTAT pid 1\r\nEND\r\n\
     STAT cas_enabled yes\r\nSTAT item_size_max 1048576\r\nSTAT memory_file (null)\r\nEND\r\n";
 
 fn asked(answers: &str) -> Result<Option<MemcachedProbe>> {
-    let config = MemcachedConfig::new("there:1");
-    match Settings::read(answers.as_bytes(), &config)? {
-        Some(settings) => settings.admit(&config).map(Some),
+    let name = throughline_core::NodeName::new("a").unwrap();
+    let server = MemcachedServer { name, address: "there:1".to_owned() };
+    match Settings::read(answers.as_bytes(), &server)? {
+        Some((settings, _)) => settings.admit(&server).map(Some),
         None => Ok(None),
     }
 }

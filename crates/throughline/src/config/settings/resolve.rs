@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use throughline_core::Access;
+use throughline_core::{Access, NodeName};
 use toml::Spanned;
 
 use super::{CacheKind, CacheSettings, Listen, Settings, SourceKind, SourceSettings, TableChoice};
@@ -234,6 +234,10 @@ fn memcached(config: &MemcachedConfig) -> Result<CacheKind, ConfigError> {
         return Err(ConfigError::new("not a server's address")
             .at(config.servers.span())
             .help("write \"127.0.0.1:11211\""));
+    }
+    if NodeName::new(name).is_none() {
+        return Err(ConfigError::new("a server's name has 1 to 128 printable characters and no blanks")
+            .at(config.servers.span()));
     }
     Ok(CacheKind::Memcached {
         name: name.clone(),
