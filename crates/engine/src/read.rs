@@ -10,7 +10,7 @@ mod shadow;
 
 use std::sync::Arc;
 
-use throughline_core::{Canonical, Hit, Intent, Key, Mode, ReadStrategy, Record, Result};
+use throughline_core::{Canonical, Error, ErrorKind, Hit, Intent, Key, Mode, ReadStrategy, Record, Result};
 
 use crate::space::Space;
 
@@ -110,6 +110,7 @@ pub(crate) async fn get(space: &Arc<Space>, key: &Key) -> Result<Read> {
 pub(crate) async fn bypass(space: &Arc<Space>, key: &Key, why: Bypass) -> Result<Read> {
     space.count_bypass(why);
     let flown = space.bypass_flights.run(key, |sent| async {
+        space.afford_bypass(why)?;
         let loaded = load::load(space, key, Intent { fill: false, sent }).await?;
         Ok(Read::from_source(loaded.record, Served::Bypass(why)))
     });
@@ -139,6 +140,24 @@ pub(crate) async fn cached(space: &Arc<Space>, key: &Key) -> Result<Option<Read>
 }
 
 impl Space {
+    /// Takes a load past the cache from the budget, if there is one. A reader without a cache, in mode `source`, or
+    /// who asked for the source is free of it: for him the source is not what stands in for the cache.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Overloaded`] when this second's loads are spent.
+    fn afford_bypass(&self, why: Bypass) -> Result<()> {
+        let Some(rate) = &self.parts.bypass_rate else { return Ok(()) };
+        if matches!(why, Bypass::NoCache | Bypass::Mode | Bypass::Asked) || rate.take() {
+            return Ok(());
+        }
+        self.stats.bypass_over_rate.add(1);
+        let detail = format!(
+            "resource `{}`: as many reads as `max_bypass_rate` allows go past the cache",
+            self.name()
+        );
+        Err(Error::new(ErrorKind::Overloaded, "read past the cache", detail))
+    }
+
     fn count_bypass(&self, why: Bypass) {
         let stats = &self.stats;
         let counter = match why {

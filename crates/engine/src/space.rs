@@ -10,7 +10,7 @@ use throughline_core::{
     Key, Loader, LocalCache, LocalLookup, Mode, NodeId, Nodes, ResourceName, Result, Rng, Route, Slot,
     SlotRef, Tasks, Touch, Ttl, Write, Writer,
 };
-use throughline_resilience::SingleFlight;
+use throughline_resilience::{Rate, SingleFlight};
 
 use crate::mode::ModeCell;
 use crate::outage::Outage;
@@ -47,6 +47,8 @@ pub struct SpaceParts {
     pub rng: Arc<Rng>,
     /// Background work.
     pub tasks: Arc<dyn Tasks>,
+    /// How many loads per second may go past the cache where they should not have to; `None` for any number.
+    pub bypass_rate: Option<Arc<Rate>>,
 }
 
 /// One resource, as bytes: reads by its strategy, writes by its strategy, the switch, the counters.

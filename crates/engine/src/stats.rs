@@ -109,6 +109,7 @@ counters! {
     bypass_marked: Counter = "Reads that waited in vain for a writer's publish.";
     bypass_refused: Counter = "Reads for which the cache gave no lease.";
     bypass_foreign: Counter = "Reads that found an entry of another schema or database, which was dropped.";
+    bypass_over_rate: Counter = "Reads that were refused, because as many as `max_bypass_rate` allows went past the cache.";
     writes: Counter = "Writes that were committed.";
     write_refusals: Counter = "Writes whose condition did not hold.";
     write_errors: Counter = "Writes that failed before the commit; nothing was written.";

@@ -9,6 +9,8 @@
 mod cache;
 mod source;
 
+pub use cache::break_look_ups;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,11 +65,23 @@ impl fmt::Display for BreakerOpen {
 
 impl std::error::Error for BreakerOpen {}
 
+/// What a breaker does with calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Lets every one through.
+    #[default]
+    Closed,
+    /// Lets one through, whose outcome decides.
+    HalfOpen,
+    /// Refuses every one.
+    Open,
+}
+
 /// What a breaker counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BreakerStats {
-    /// Whether it refuses calls now.
-    pub is_open: bool,
+    /// What it does with calls now.
+    pub state: BreakerState,
     /// How often it opened after having been closed.
     pub opened: u64,
     /// Calls that it refused.
@@ -134,8 +148,14 @@ impl Breaker {
 
     /// What it counted so far.
     pub fn stats(&self) -> BreakerStats {
+        let until = self.0.state.lock().until;
+        let state = match self.0.clock.now() >= until {
+            _ if !is_open(self.0.epoch.load(Ordering::Acquire)) => BreakerState::Closed,
+            true => BreakerState::HalfOpen,
+            false => BreakerState::Open,
+        };
         BreakerStats {
-            is_open: is_open(self.0.epoch.load(Ordering::Acquire)),
+            state,
             opened: self.0.opened.load(Ordering::Relaxed),
             refused: self.0.refused.load(Ordering::Relaxed),
         }

@@ -12,7 +12,7 @@ mod retry;
 mod single_flight;
 mod timeout;
 
-pub use breaker::{Breaker, BreakerConfig, BreakerOpen, BreakerStats};
+pub use breaker::{Breaker, BreakerConfig, BreakerOpen, BreakerState, BreakerStats, break_look_ups};
 pub use limit::{Limit, LimitConfig, LimitStats};
 pub use rate::Rate;
 pub use retry::{Retries, RetryStats};

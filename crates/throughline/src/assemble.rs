@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From settings to a running program: the only place that names backends and fixes the order of wrappers.
 //!
-//! As a read meets them: this process's memory (no waiting) → single-flight → cache → source, where the
-//! source's own queue and statement time-out bound it. As a write meets them: source (prepare) → cache
-//! (mark) → source (commit) → cache (publish).
+//! As a read meets them: this process's memory (no waiting) → single-flight → cache → source. As a write meets
+//! them: source (prepare) → cache (mark) → source (commit) → cache (publish). What stands before each source and
+//! cache, and in which order, is in `guard`.
 
 mod about;
 mod cache;
+mod guard;
 mod install;
 mod level;
 mod resource;
@@ -21,6 +22,7 @@ use tokio::runtime::Handle;
 
 pub use install::{Installation, install, install_script};
 
+use self::guard::SourceGuard;
 use crate::clock::MonotonicClock;
 use crate::config::{ConfigError, Settings};
 use crate::listing::Listing;
@@ -43,6 +45,8 @@ struct Surroundings {
     clock: Arc<dyn Clock>,
     rng: Arc<Rng>,
     tasks: TrackedTasks,
+    /// What stands before each source.
+    guards: Vec<SourceGuard>,
     /// Whether nothing may be changed.
     checking: bool,
 }
@@ -101,9 +105,13 @@ impl Assembly {
     /// # Errors
     /// What the settings ask for and cannot be had, with the place in the file if it is known.
     pub async fn open(self) -> Result<Throughline, ConfigError> {
+        let clock: Arc<dyn Clock> = Arc::new(MonotonicClock);
+        let rng = Arc::new(Rng::from_seed(RandomState::new().hash_one(std::process::id())));
+        let guards = self.settings.sources.iter().map(|source| SourceGuard::new(source, &clock, &rng));
         let surroundings = Surroundings {
-            clock: Arc::new(MonotonicClock),
-            rng: Arc::new(Rng::from_seed(RandomState::new().hash_one(std::process::id()))),
+            guards: guards.collect(),
+            clock,
+            rng,
             tasks: TrackedTasks::new(Handle::current()),
             checking: self.checking,
         };
@@ -121,9 +129,11 @@ impl Assembly {
         resource::introduce_siblings(&chosen, &listings);
         source::watch_all(&sources, &chosen, &listings, &surroundings);
         let plain = self.settings.plain_bytes.map(|bytes| plain(bytes, &surroundings.clock));
+        let guards = surroundings.guards;
         let gauges = move || {
             let caches = caches.iter().flat_map(cache::OpenCache::gauges);
-            caches.chain(sources.iter().flat_map(source::OpenSource::gauges)).collect()
+            let sources = sources.iter().flat_map(source::OpenSource::gauges);
+            caches.chain(sources).chain(guards.iter().flat_map(SourceGuard::gauges)).collect()
         };
         Ok(Throughline::new(listings, plain, gauges, surroundings.tasks, notices))
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything that one program serves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +125,23 @@ impl Throughline {
     /// What the backends count about themselves.
     pub fn gauges(&self) -> Vec<Gauge> {
         (self.inner.gauges)()
+    }
+
+    /// The backends whose breaker is not closed, in words; none when all is well.
+    pub fn ailments(&self) -> Vec<String> {
+        let breakers = self.gauges().into_iter().filter(|gauge| gauge.name == "breaker" && gauge.number > 0);
+        breakers.map(|Gauge { role, backend, .. }| format!("{role} `{backend}` does not answer")).collect()
+    }
+
+    /// Whether there is a backend that can answer something: a cache its entries, a source its records.
+    ///
+    /// A breaker that is half-open counts as able: it needs a request to find out.
+    pub fn can_answer(&self) -> bool {
+        let gauges = self.gauges();
+        let open = gauges.iter().filter(|gauge| gauge.name == "breaker" && gauge.number == 2);
+        let open: HashSet<_> = open.map(|gauge| (gauge.role, &gauge.backend)).collect();
+        let is_able = |gauge: &Gauge| !open.contains(&(gauge.role, &gauge.backend));
+        self.inner.plain.is_some() || gauges.is_empty() || gauges.iter().any(is_able)
     }
 
     /// Background work, for doors that need some.

@@ -111,7 +111,14 @@ async fn fill_all(space: &Arc<Space>, keys: &[&Key], todo: Vec<Todo>) -> Vec<Tod
 }
 
 /// Loads every key that goes past the cache in one bulk load.
-async fn bypass_all(space: &Arc<Space>, keys: &[&Key], todo: Vec<Todo>) -> Vec<Todo> {
+async fn bypass_all(space: &Arc<Space>, keys: &[&Key], mut todo: Vec<Todo>) -> Vec<Todo> {
+    for todo in &mut todo {
+        if let Todo::Past(why) = *todo
+            && let Err(error) = space.afford_bypass(why)
+        {
+            *todo = Todo::Done(Err(error));
+        }
+    }
     let past = keys.iter().zip(&todo).filter(|(_, todo)| matches!(todo, Todo::Past(_)));
     let past: Vec<Key> = past.map(|(key, _)| (*key).clone()).collect();
     let mut loaded = load_many(space, &past, false).await;

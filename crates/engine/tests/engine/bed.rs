@@ -9,6 +9,7 @@ use throughline_core::{
     Scope, Target, Write,
 };
 use throughline_engine::{Generations, Policy, Space, SpaceParts};
+use throughline_resilience::Rate;
 use throughline_testkit::{FlakyCache, MapSource, TestTasks, TokioClock};
 
 /// A resource and what it stands on.
@@ -72,6 +73,14 @@ impl Bed {
         Space::new(parts)
     }
 
+    /// The same resource with a budget for loads past the cache.
+    pub(crate) fn another_with_bypass_rate(&self, name: &str, per_second: u64) -> Arc<Space> {
+        let mut parts =
+            parts(name, &self.source, &self.cache, &self.memory, &self.clock, strict(), self.cache.scope());
+        parts.bypass_rate = Some(Arc::new(Rate::new(per_second, self.clock.clone())));
+        Space::new(parts)
+    }
+
     pub(crate) async fn get(&self, text: &str) -> Option<String> {
         value(&self.space, text).await
     }
@@ -108,6 +117,7 @@ fn parts(
         clock: clock.clone(),
         rng: Arc::new(Rng::from_seed(1)),
         tasks: Arc::new(TestTasks),
+        bypass_rate: None,
     }
 }
 

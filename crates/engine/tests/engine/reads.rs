@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use throughline_core::{ErrorKind, ReadStrategy, Scope, WriteStrategy};
+use throughline_core::{ErrorKind, Mode, ReadStrategy, Scope, WriteStrategy};
 use throughline_engine::{Bypass, Policy, Served};
 
 use crate::bed::{Bed, bounded, key, strict, value};
@@ -213,4 +213,27 @@ async fn a_flight_that_went_past_the_cache_takes_no_joiner_after_a_write() {
         bed.source.change_behind("1", Some("uno"));
         assert_eq!(late.await.as_deref(), Some("uno"), "{scope:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_of_bypasses_refuses_what_a_failing_cache_sends_to_the_source_and_spares_mode_source() {
+    let bed = Bed::new(strict());
+    let space = bed.another_with_bypass_rate("person", 10);
+    bed.cache.set_down(true);
+    let mut over = 0;
+    for _ in 0..25 {
+        match space.get(&key("1")).await {
+            Ok(read) => assert_eq!(read.served, Served::Bypass(Bypass::CacheError)),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Overloaded);
+                over += 1;
+            }
+        }
+    }
+    let keys = [key("1"), key("2")];
+    assert!(space.get_many(&keys).await.iter().all(Result::is_err));
+    assert_eq!((over, bed.source.loads()), (15, 10));
+    assert_eq!(space.stats().bypass_over_rate.get(), 17);
+    space.set_mode(Mode::Source).await.unwrap();
+    assert!(space.get(&key("1")).await.is_ok());
 }

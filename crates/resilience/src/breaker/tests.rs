@@ -7,7 +7,7 @@ use throughline_core::{Error, Retry, Rng};
 use throughline_testkit::ManualClock;
 
 use super::Health::{Bad, Good, Unknown};
-use super::{Breaker, BreakerConfig, Health};
+use super::{Breaker, BreakerConfig, BreakerState, Health};
 
 fn breaker() -> (Breaker, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::default());
@@ -22,7 +22,7 @@ fn call(breaker: &Breaker, health: Health) -> Result<(), Error> {
 fn opened() -> (Breaker, Arc<ManualClock>) {
     let (breaker, clock) = breaker();
     (0..5).for_each(|_| call(&breaker, Bad).expect("closed"));
-    assert!(breaker.stats().is_open);
+    assert_eq!(breaker.stats().state, BreakerState::Open);
     (breaker, clock)
 }
 
@@ -67,11 +67,12 @@ fn failures_of_long_ago_are_forgotten() {
 fn one_probe_at_a_time_is_let_through() {
     let (breaker, clock) = opened();
     clock.advance_ms(400);
+    assert_eq!(breaker.stats().state, BreakerState::HalfOpen);
     let probe = breaker.admit("test").expect("the probe");
     let error = call(&breaker, Good).unwrap_err();
     assert!(error.to_string().ends_with("is open, a probe is under way"), "{error}");
     probe.settle(Good);
-    assert!(!breaker.stats().is_open);
+    assert_eq!(breaker.stats().state, BreakerState::Closed);
     call(&breaker, Good).expect("closed");
 }
 
@@ -98,7 +99,7 @@ fn a_probe_that_is_dropped_leaves_the_probing_to_the_next() {
     drop(breaker.admit("test").expect("the probe"));
     call(&breaker, Unknown).expect("the next probe");
     call(&breaker, Good).expect("and the next");
-    assert!(!breaker.stats().is_open);
+    assert_eq!(breaker.stats().state, BreakerState::Closed);
 }
 
 #[test]
@@ -109,5 +110,5 @@ fn calls_from_before_say_nothing_about_after() {
     clock.advance_ms(400);
     call(&breaker, Good).expect("the probe");
     late.into_iter().for_each(|pass| pass.settle(Bad));
-    assert_eq!((breaker.stats().is_open, breaker.stats().opened), (false, 1));
+    assert_eq!((breaker.stats().state, breaker.stats().opened), (BreakerState::Closed, 1));
 }

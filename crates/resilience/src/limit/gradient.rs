@@ -123,7 +123,7 @@ impl Gradient {
 #[cfg(test)]
 mod tests {
     use super::{Gradient, LimitConfig, Sample};
-    use proptest::prelude::*;
+    use proptest::prelude::{prop, prop_assert, proptest};
     use throughline_core::Tick;
 
     fn gradient(start: usize) -> Gradient {

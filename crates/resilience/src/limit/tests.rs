@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use proptest::prelude::*;
+use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 use throughline_core::{BoxFuture, Error, ErrorKind, Result};
 use throughline_testkit::{ManualClock, TokioClock};
 

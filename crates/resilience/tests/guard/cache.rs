@@ -8,7 +8,7 @@ use throughline_core::{
     BoxFuture, Cache, Entry, Error, ErrorKind, Fill, Hit, Lease, Lookup, Mark, Result, Rng, Scope, Slot,
     Touch,
 };
-use throughline_resilience::{Breaker, BreakerConfig};
+use throughline_resilience::{Breaker, BreakerConfig, BreakerState, break_look_ups};
 use throughline_testkit::TokioClock;
 use tokio::time::{Duration, Instant};
 
@@ -109,7 +109,7 @@ fn guarded() -> (Arc<Server>, Breaker, Arc<dyn Cache>) {
     let (clock, rng) = (Arc::new(TokioClock::start()), Arc::new(Rng::from_seed(8)));
     let breaker = Breaker::new("cache `main`".to_owned(), BreakerConfig::default(), clock, rng);
     let server = Arc::new(Server::default());
-    let cache = breaker.cache(server.clone());
+    let cache = break_look_ups(server.clone(), vec![breaker.clone()]);
     (server, breaker, cache)
 }
 
@@ -127,7 +127,7 @@ async fn look_ups_of_a_cache_that_stands_still_wait_only_until_the_breaker_opens
     server.stands.store(false, Ordering::SeqCst);
     tokio::time::advance(Duration::from_millis(320)).await;
     assert!(matches!(cache.get(&slot).await, Ok(Lookup::Busy)));
-    assert!(!breaker.stats().is_open);
+    assert_eq!(breaker.stats().state, BreakerState::Closed);
     assert!(matches!(cache.get(&slot).await, Ok(Lookup::Busy)));
 }
 
@@ -139,11 +139,11 @@ async fn marks_and_invalidations_reach_the_cache_although_the_breaker_is_open() 
     for _ in 0..5 {
         cache.get(&slots[0]).await.unwrap_err();
     }
-    assert!(breaker.stats().is_open);
+    assert_eq!(breaker.stats().state, BreakerState::Open);
     assert_eq!(cache.mark(&slots).await[0].as_ref().unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(cache.invalidate(&slots).await[0].as_ref().unwrap_err().kind(), ErrorKind::Timeout);
     server.stands.store(false, Ordering::SeqCst);
-    assert!(breaker.stats().is_open, "nothing was looked up since");
+    assert_ne!(breaker.stats().state, BreakerState::Closed, "nothing was looked up since");
     let mark = cache.mark(&slots).await.remove(0).unwrap();
     cache.unmark(mark);
     let mark = cache.mark(&slots).await.remove(0).unwrap();
@@ -156,4 +156,23 @@ async fn marks_and_invalidations_reach_the_cache_although_the_breaker_is_open() 
     cache.invalidate(&slots).await.remove(0).unwrap();
     let reached = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
     assert_eq!((reached(&server.marks), reached(&server.others)), (5, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stands_still_takes_no_other_with_it() {
+    let (server, breaker, _) = guarded();
+    let (clock, rng) = (Arc::new(TokioClock::start()), Arc::new(Rng::from_seed(8)));
+    let other = Breaker::new("the other".to_owned(), BreakerConfig::default(), clock, rng);
+    let cache = break_look_ups(server.clone(), vec![breaker.clone(), other.clone()]);
+    server.stands.store(true, Ordering::SeqCst);
+    for _ in 0..5 {
+        cache.get(&slot()).await.unwrap_err();
+    }
+    server.stands.store(false, Ordering::SeqCst);
+    let mut beside = slot();
+    beside.route.node.0 = 1;
+    let answers = cache.get_many(&[slot(), beside.clone(), slot(), beside]).await;
+    let answered: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(answered, [false, true, false, true]);
+    assert_eq!((breaker.stats().state, other.stats().state), (BreakerState::Open, BreakerState::Closed));
 }

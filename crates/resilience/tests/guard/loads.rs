@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 
 use futures_util::future::join_all;
 use throughline_core::{ErrorKind, Loader, Retry, Rng};
-use throughline_resilience::{Breaker, BreakerConfig, Limit, LimitConfig, Retries, Timeouts};
+use throughline_resilience::{Breaker, BreakerConfig, BreakerState, Limit, LimitConfig, Retries, Timeouts};
 use throughline_testkit::TokioClock;
 use tokio::time::{Duration, Instant};
 
@@ -96,7 +96,7 @@ async fn a_source_that_stands_still_costs_each_early_caller_one_deadline_and_the
     house.stub.took_ms.store(1, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(320)).await;
     house.loader.load(&key(), intent()).await.unwrap();
-    assert!(!house.breaker.stats().is_open);
+    assert_eq!(house.breaker.stats().state, BreakerState::Closed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A source that takes a set time, fails when told to, and counts who is in it at once.
+//! A source that takes a set time, fails when told to, and counts who is in it at once. Its time is that of tests
+//! with a paused clock (`start_paused`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -93,6 +93,23 @@ async fn readiness_is_told_with_every_reason() {
 }
 
 #[tokio::test]
+async fn a_daemon_is_ready_as_long_as_one_backend_can_answer_and_tells_what_is_missing() {
+    let house = House::new();
+    house.set_breakers(&[("source", "shop", 2), ("cache", "main", 0)]);
+    assert_eq!(house.get("/readyz").await.text(), "ready, degraded: source `shop` does not answer\n");
+    let all = |number| [("source", "shop", number), ("cache", "main", 2), ("cache", "other", 2)];
+    house.set_breakers(&all(1));
+    let degraded = "ready, degraded: source `shop` does not answer; cache `main` does not answer; cache `other` does \
+                    not answer\n";
+    assert_eq!(house.get("/readyz").await.text(), degraded);
+    house.set_breakers(&all(2));
+    let detail = house.get("/readyz").await.problem(503, "not-ready");
+    assert!(detail.starts_with("source `shop` does not answer; "), "{detail}");
+    house.set_breakers(&[("source", "shop", 0), ("cache", "main", 0)]);
+    assert_eq!(house.get("/readyz").await.text(), "ready\n");
+}
+
+#[tokio::test]
 async fn the_first_page_says_where_what_is() {
     let page = House::new().get("/").await;
     assert!(page.header("content-type").starts_with("text/html"));

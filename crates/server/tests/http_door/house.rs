@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Three resources behind a door: `person` may be written, `note` is raw bytes, `sight` is only read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -28,6 +28,7 @@ pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) throughline: Throughline,
     router: axum::Router,
+    breakers: Arc<Mutex<Vec<Gauge>>>,
 }
 
 impl House {
@@ -57,6 +58,7 @@ impl House {
                 clock: clock.clone(),
                 rng: Arc::new(Rng::from_seed(1)),
                 tasks: Arc::new(tasks.clone()),
+                bypass_rate: None,
             });
             Listing { space, about }
         };
@@ -65,7 +67,9 @@ impl House {
             listing("note", &note, Access::Write, about_note()),
             listing("sight", &sight, Access::Read, about_person()),
         ];
-        let gauges = || {
+        let breakers: Arc<Mutex<Vec<Gauge>>> = Arc::default();
+        let more = breakers.clone();
+        let gauges = move || {
             let gauge = |role, backend: &str, name, number| Gauge {
                 role,
                 backend: backend.to_owned(),
@@ -73,14 +77,28 @@ impl House {
                 meaning: "What a test counts.",
                 number,
             };
-            vec![
+            let mut gauges = vec![
                 gauge("cache", "main", "entries", 3),
                 gauge("source", "shop", "connections", 4),
                 gauge("cache", "other", "entries", 5),
-            ]
+            ];
+            gauges.extend(more.lock().expect("no test panics with it").iter().cloned());
+            gauges
         };
         let throughline = Throughline::new(listings, None, gauges, tasks, Vec::new());
-        Self { router: router(throughline.clone(), door), person, note, cache, clock, throughline }
+        Self { router: router(throughline.clone(), door), person, note, cache, clock, throughline, breakers }
+    }
+
+    /// Sets the breakers of backends: 0 closed, 1 half-open, 2 open.
+    pub(crate) fn set_breakers(&self, breakers: &[(&'static str, &str, u64)]) {
+        let gauges = breakers.iter().map(|(role, backend, number)| Gauge {
+            role,
+            backend: (*backend).to_owned(),
+            name: "breaker",
+            meaning: "The breaker.",
+            number: *number,
+        });
+        *self.breakers.lock().expect("no test panics with it") = gauges.collect();
     }
 
     /// A request that is sent by [`Ask::send`].

@@ -80,6 +80,7 @@ impl Door {
             clock: Arc::new(MonotonicClock),
             rng: Arc::new(Rng::from_seed(1)),
             tasks: Arc::new(tasks.clone()),
+            bypass_rate: None,
         };
         let spaces = [
             Space::new(parts("person", &person, Access::Write)),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use throughline_caches::{MemcachedCache, MemcachedConfig, MemcachedServer, MemoryCache, MemoryConfig};
 use throughline_core::{Cache, LocalCache, NodeId, NodeName, Nodes};
 
+use super::guard::CacheGuard;
 use super::{Surroundings, Wrap};
 use crate::config::{CacheKind, CacheSettings};
 use crate::throughline::Gauge;
@@ -22,6 +23,8 @@ pub(super) struct OpenCache {
     pub(super) label: String,
     name: String,
     kind: Kind,
+    /// What stands before it, if it is remote.
+    guard: Option<CacheGuard>,
 }
 
 enum Kind {
@@ -39,6 +42,9 @@ pub(super) fn open_all(
         if let Some(wrap) = wrap {
             open.cache = wrap(open.cache);
             open.local = None;
+        }
+        if let Some(guard) = &open.guard {
+            open.cache = guard.cache(open.cache);
         }
         open
     };
@@ -58,6 +64,7 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
                 label: format!("{name} (in this process, {} MiB)", capacity_bytes >> 20),
                 name,
                 kind: Kind::Memory(memory),
+                guard: None,
             }
         }
         CacheKind::Memcached { name: server, address, connections, timeout_ms } => {
@@ -81,6 +88,11 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
                 local: None,
                 nodes: Some(memcached.clone()),
                 label: format!("{name} (memcached {address})"),
+                guard: Some(CacheGuard::new(
+                    [format!("cache `{name}`")],
+                    &surroundings.clock,
+                    &surroundings.rng,
+                )),
                 name,
                 kind: Kind::Memcached(memcached),
             }
@@ -106,7 +118,7 @@ impl OpenCache {
             meaning,
             number,
         };
-        match &self.kind {
+        let mut gauges = match &self.kind {
             Kind::Memory(memory) => vec![
                 gauge("entries", "Entries that are held.", memory.entries() as u64),
                 gauge("bytes", "Bytes of the capacity that are taken.", memory.weight_bytes()),
@@ -130,6 +142,8 @@ impl OpenCache {
                     ),
                 ]
             }
-        }
+        };
+        gauges.extend(self.guard.iter().flat_map(|guard| guard.gauges(&self.name)));
+        gauges
     }
 }

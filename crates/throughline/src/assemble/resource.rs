@@ -140,6 +140,7 @@ impl Assembly {
             // this process tells the keys of its resources apart by it. Room is left for it to grow.
             _ => Generations::Own(surroundings.rng.next_u64() >> 2),
         };
+        let guard = &surroundings.guards[settings.source];
         let loader = match &self.wrap_loader {
             Some(wrap) => wrap(open.loader.clone()),
             None => open.loader.clone(),
@@ -150,8 +151,8 @@ impl Assembly {
         };
         Space::new(SpaceParts {
             name: settings.name.clone(),
-            loader,
-            writer: Some(writer),
+            loader: guard.loader(loader),
+            writer: Some(guard.writer(writer)),
             cache: cache.map(|cache| cache.cache.clone()),
             local: cache.and_then(|cache| cache.local.clone()),
             nodes: cache.and_then(|cache| cache.nodes.clone()),
@@ -161,6 +162,7 @@ impl Assembly {
             clock: surroundings.clock.clone(),
             rng: surroundings.rng.clone(),
             tasks: Arc::new(surroundings.tasks.clone()),
+            bypass_rate: guard.bypass_rate.clone(),
         })
     }
 }

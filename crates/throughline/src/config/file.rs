@@ -64,6 +64,13 @@ pub struct SourceConfig {
     pub read_connections: Option<Spanned<u16>>,
     /// Connections for writing (SQLite has one writer). Default: 8.
     pub write_connections: Option<Spanned<u16>>,
+    /// The most loads that may be at the source at once, and as many may wait. Below it the number follows by itself
+    /// from how long loads take; how much of a database is this daemon's to use, only its operator knows.
+    /// Default: 256.
+    pub max_concurrency: Option<Spanned<u16>>,
+    /// The most reads per second that may go past a cache which does not answer; others are refused. How much load
+    /// a database bears without its cache cannot be seen before that day. Default: any number.
+    pub max_bypass_rate: Option<Spanned<u32>>,
 }
 
 /// Which tables are served beside those that resources name.

@@ -57,6 +57,10 @@ pub struct SourceSettings {
     pub read_connections: u16,
     /// Connections for writing.
     pub write_connections: u16,
+    /// The most loads at once.
+    pub concurrency_max: u16,
+    /// The most loads per second past a cache that does not answer; `None` for any number.
+    pub bypass_rate_max: Option<u32>,
 }
 
 /// What and where a source is.

@@ -3,6 +3,7 @@
 
 mod resource;
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -130,6 +131,8 @@ pub(super) fn source_default(
         statement_timeout_ms: STATEMENT_TIMEOUT_MS,
         read_connections: 4,
         write_connections: 8,
+        concurrency_max: 256,
+        bypass_rate_max: None,
     }
 }
 
@@ -162,6 +165,12 @@ fn source(
         if let Some(written) = written {
             *connections = within(written, 1, 256)?;
         }
+    }
+    if let Some(written) = &config.max_concurrency {
+        source.concurrency_max = within(written, 1, 10_000)?;
+    }
+    if let Some(written) = &config.max_bypass_rate {
+        source.bypass_rate_max = Some(within(written, 1, 1_000_000)?);
     }
     Ok(source)
 }
@@ -250,7 +259,10 @@ fn memcached(config: &MemcachedConfig) -> Result<CacheKind, ConfigError> {
     })
 }
 
-fn within(written: &Spanned<u16>, min: u16, max: u16) -> Result<u16, ConfigError> {
+fn within<N>(written: &Spanned<N>, min: N, max: N) -> Result<N, ConfigError>
+where
+    N: Copy + Display + PartialOrd,
+{
     let number = *written.get_ref();
     let wrong = || ConfigError::new(format!("{number} is not between {min} and {max}")).at(written.span());
     (min..=max).contains(&number).then_some(number).ok_or_else(wrong)
