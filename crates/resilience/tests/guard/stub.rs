@@ -57,7 +57,8 @@ impl Stub {
         let mut visit = Visit { stub: self, is_over: false };
         // Three points at which a caller may leave.
         tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(self.took_ms.load(Ordering::SeqCst))).await;
+        let took = Duration::from_millis(self.took_ms.load(Ordering::SeqCst));
+        let _ = tokio::time::timeout(took, std::future::pending::<()>()).await;
         tokio::task::yield_now().await;
         visit.is_over = true;
         self.failure.lock().clone().map_or(Ok(()), Err)
