@@ -52,7 +52,7 @@ async fn ours(space: &Arc<Space>, seed: u64) -> f64 {
             tokio::spawn(async move {
                 for _ in 0..READS / TASKS {
                     let key = Key::parse(&rng.below(KEYS).to_string()).unwrap();
-                    assert!(space.get(&key).await.unwrap().record.is_some());
+                    assert!(space.get(&key).await.unwrap().record().is_some());
                 }
             })
         })

@@ -26,7 +26,7 @@ use foldhash::fast::RandomState;
 use quick_cache::Equivalent;
 use quick_cache::sync::{Cache as Values, DefaultLifecycle};
 use throughline_core::{
-    BoxFuture, Cache, Clock, Entry, Fill, Hit, Lease, LocalCache, LocalLookup, Lookup, Mark, Result, Scope,
+    BoxFuture, Cache, Clock, Entry, Fill, Hit, KeptEntry, Lease, LocalCache, Lookup, Mark, Result, Scope,
     Slot, SlotRef, Tick, Token, Touch,
 };
 
@@ -106,14 +106,14 @@ impl MemoryCache {
     /// The value of a slot if it has not expired; an expired one is removed.
     #[inline]
     fn look<Q: Hash + Equivalent<StoredKey>>(&self, key: &Q) -> Option<Hit> {
-        let stored = self.values.get(key)?;
         let now = self.clock.now();
+        let stored = self.values.get(key)?;
         if stored.is_expired(now) {
             // Asked again under the lock of the values: meanwhile it may have been replaced.
             self.values.remove_if(key, |stored| stored.is_expired(now));
             return None;
         }
-        Some(stored.into_hit(now))
+        Some(Hit::of(stored, now))
     }
 
     fn look_or_lease(&self, slot: &Slot) -> Lookup {
@@ -166,7 +166,7 @@ impl MemoryCache {
         if token.connection != self.id || !notes.take(&key, token.number, now) {
             return Fill::Refused;
         }
-        let stored = Stored::new(entry, now, ttl_ms);
+        let stored = Stored::new(KeptEntry::new(entry, now, now.after_ms(ttl_ms)));
         if stored::weight(&key, &stored) > self.weight_max {
             return Fill::TooLarge;
         }
@@ -195,8 +195,9 @@ impl MemoryCache {
         let Some(stored) = self.values.peek(&key).filter(|stored| !stored.is_expired(now)) else {
             return Touch::Absent;
         };
+        let prolonged = stored.until(now.after_ms(ttl_ms));
         // Evictions do not take our lock, so the value may be gone by now: then it stays gone.
-        match self.values.replace(key, stored.with_life(now, ttl_ms), true) {
+        match self.values.replace(key, Arc::new(prolonged), true) {
             Ok(()) => Touch::Done,
             Err(_) => Touch::Absent,
         }
@@ -204,11 +205,8 @@ impl MemoryCache {
 }
 
 impl LocalCache for MemoryCache {
-    fn try_get(&self, slot: SlotRef<'_>) -> LocalLookup {
-        match self.look(&Place(slot)) {
-            Some(hit) => LocalLookup::Hit(hit),
-            None => LocalLookup::Absent,
-        }
+    fn try_get(&self, slot: SlotRef<'_>) -> Option<Hit> {
+        self.look(&Place(&slot))
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread;
 use bytes::Bytes;
 use throughline_caches::{MemoryCache, MemoryConfig};
 use throughline_core::{
-    Cache, Entry, Fill, Fingerprint, Generation, Key, Lease, LocalCache, LocalLookup, Lookup, Mark, Record,
+    Cache, Entry, Fill, Fingerprint, Generation, Hit, Key, Lease, LocalCache, Lookup, Mark, Record,
     ResourceName, Route, Slot, SlotRef,
 };
 use throughline_testkit::ManualClock;
@@ -27,8 +27,10 @@ fn slot(key: &str) -> Slot {
     Slot { resource, route: Route::default(), key: Key::parse(key).expect("a short key") }
 }
 
-fn reference(key: &str) -> SlotRef<'_> {
-    SlotRef { resource: "item", generation: Generation::default(), key }
+/// Looks up without waiting, under a text that need not be canonical.
+fn look(cache: &MemoryCache, key: &str) -> Option<Hit> {
+    let resource = &slot("any").resource;
+    cache.try_get(SlotRef { resource, generation: Generation::default(), key })
 }
 
 fn entry(value: impl Into<Bytes>) -> Entry {
@@ -62,27 +64,27 @@ fn mark(cache: &MemoryCache, slot: &Slot) -> Mark {
 #[test]
 fn the_look_up_without_waiting_finds_entries_and_nothing_else() {
     let (cache, clock) = cache(&MemoryConfig::default());
-    assert_eq!(cache.try_get(reference("a")), LocalLookup::Absent);
+    assert_eq!(look(&cache, "a"), None);
     put(&cache, &slot("a"), entry("v"));
-    let LocalLookup::Hit(hit) = cache.try_get(reference("a")) else { panic!("no hit") };
-    assert_eq!((hit.entry, hit.age_ms, hit.ttl_left_ms), (entry("v"), 0, TTL_MS));
+    let Some(hit) = look(&cache, "a") else { panic!("no hit") };
+    assert_eq!(hit, Hit::new(entry("v"), 0, TTL_MS));
 
     let _lease = lease(&cache, &slot("leased"));
-    assert_eq!(cache.try_get(reference("leased")), LocalLookup::Absent);
+    assert_eq!(look(&cache, "leased"), None);
     let _mark = mark(&cache, &slot("a"));
-    assert_eq!(cache.try_get(reference("a")), LocalLookup::Absent);
+    assert_eq!(look(&cache, "a"), None);
 
     put(&cache, &slot("b"), entry("v"));
     clock.advance_ms(TTL_MS);
-    assert_eq!(cache.try_get(reference("b")), LocalLookup::Absent);
+    assert_eq!(look(&cache, "b"), None);
 }
 
 #[test]
 fn a_key_that_is_not_canonical_is_simply_not_found() {
     let (cache, _) = cache(&MemoryConfig::default());
     put(&cache, &slot("a b"), entry("v"));
-    assert!(matches!(cache.try_get(reference("a%20b")), LocalLookup::Hit(_)));
-    assert_eq!(cache.try_get(reference("a b")), LocalLookup::Absent);
+    assert!(look(&cache, "a%20b").is_some());
+    assert_eq!(look(&cache, "a b"), None);
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn an_expired_entry_gives_its_room_back_when_it_is_asked_for() {
     put(&cache, &slot("a"), entry("v"));
     clock.advance_ms(TTL_MS);
     assert_eq!(cache.entries(), 1);
-    assert_eq!(cache.try_get(reference("a")), LocalLookup::Absent);
+    assert_eq!(look(&cache, "a"), None);
     assert_eq!((cache.entries(), cache.weight_bytes()), (0, 0));
 }
 
@@ -131,7 +133,7 @@ fn without_room_for_a_lease_look_ups_are_refused_and_marks_still_void() {
 
     let mark = mark(&cache, &slot("held"));
     assert!(mark.token.is_none(), "there is no room for it");
-    assert_eq!(cache.try_get(reference("held")), LocalLookup::Absent);
+    assert_eq!(look(&cache, "held"), None);
     assert_eq!(now(cache.publish(mark, entry("new"), TTL_MS)).expect("memory does not fail"), Fill::Refused);
 
     // Expired leases make room.
@@ -169,7 +171,7 @@ fn no_look_up_goes_behind_a_confirmed_mark_however_threads_race() {
                     let floor = confirmed.load(Ordering::SeqCst);
                     match now(cache.get(&slot)).expect("memory does not fail") {
                         Lookup::Hit(hit) => {
-                            let value = hit.entry.record.expect("a record").version.0;
+                            let value = hit.record().expect("a record").version.0;
                             assert!(value >= floor, "read {value} after {floor} was confirmed");
                         }
                         Lookup::Leased(lease) => {

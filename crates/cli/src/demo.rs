@@ -133,8 +133,9 @@ impl Stage {
             Served::Miss { stored: false } => "miss, not stored",
             Served::Bypass(_) => "past the cache",
         };
-        let value =
-            read.record.map_or("absent".into(), |record| String::from_utf8_lossy(&record.value).into_owned());
+        let value = read
+            .record()
+            .map_or("absent".into(), |record| String::from_utf8_lossy(&record.value).into_owned());
         self.trace.event("client", &format!("gets {value} ({how})"));
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::{BoxFuture, Entry, Result, Slot, SlotRef};
+use crate::{BoxFuture, Entry, Hit, Result, Slot, SlotRef};
 
 /// Who else may read and write the same entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,17 +47,6 @@ pub struct Mark {
     pub token: Option<Token>,
 }
 
-/// An entry that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hit {
-    /// The entry.
-    pub entry: Entry,
-    /// Milliseconds since it was filled or published, as exact as the cache counts (memcached: seconds).
-    pub age_ms: u64,
-    /// Milliseconds until it expires, as exact as the cache counts.
-    pub ttl_left_ms: u64,
-}
-
 /// The answer to a look-up.
 #[derive(Debug)]
 pub enum Lookup {
@@ -71,15 +60,6 @@ pub enum Lookup {
     Marked,
     /// Nothing there, and the cache gives no lease (no memory, a stranger's value): bypass.
     Refused,
-}
-
-/// The answer of a look-up that must not wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LocalLookup {
-    /// Here it is.
-    Hit(Hit),
-    /// Not here, or not to be told without waiting: use [`Cache::get`].
-    Absent,
 }
 
 /// How a fill or a publish went.
@@ -154,6 +134,6 @@ pub trait Cache: fmt::Debug + Send + Sync + 'static {
 
 /// The look-up of a cache in this process's memory: synchronous, without allocation, without a lease.
 pub trait LocalCache: fmt::Debug + Send + Sync + 'static {
-    /// Looks a slot up at once.
-    fn try_get(&self, slot: SlotRef<'_>) -> LocalLookup;
+    /// Looks a slot up at once. `None` means not here, or not to be told without waiting: use [`Cache::get`].
+    fn try_get(&self, slot: SlotRef<'_>) -> Option<Hit>;
 }

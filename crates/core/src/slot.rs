@@ -2,13 +2,28 @@
 //! Where in a cache a key's entry lives.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::Key;
 
-/// A resource's name, cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ResourceName(Arc<str>);
+/// A resource's name, cheap to clone, and one word, because every entry in this process's memory has one.
+#[derive(Clone, Eq, PartialOrd, Ord)]
+pub struct ResourceName(Arc<Box<str>>);
+
+impl PartialEq for ResourceName {
+    /// Mostly both are the very same text in memory, and then nothing need be compared.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Hash for ResourceName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl ResourceName {
     /// The longest name, in bytes: it is a part of every physical key, of which memcached takes 250.
@@ -18,7 +33,7 @@ impl ResourceName {
     pub fn new(name: &str) -> Option<Self> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
         let fits = (1..=Self::LEN_MAX).contains(&name.len()) && name.bytes().all(allowed);
-        fits.then(|| Self(name.into()))
+        fits.then(|| Self(Arc::new(name.into())))
     }
 
     /// The name.
@@ -80,7 +95,7 @@ pub struct Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SlotRef<'a> {
     /// The resource.
-    pub resource: &'a str,
+    pub resource: &'a ResourceName,
     /// The generation under which the caller reads.
     pub generation: Generation,
     /// The key's text.

@@ -16,6 +16,6 @@ mod stats;
 mod write;
 
 pub use policy::{Generations, Policy};
-pub use read::{Bypass, Read, Served};
+pub use read::{Bypass, Get, Read, Served};
 pub use space::{Space, SpaceParts};
 pub use stats::{Counter, SpaceStats, StripedCounter};

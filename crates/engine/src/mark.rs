@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use throughline_core::{BoxFuture, Cache, Entry, Error, ErrorKind, Fill, Key, Level, Mark, Record, Result};
+use throughline_core::{BoxFuture, Cache, Error, ErrorKind, Fill, Key, Level, Mark, Record, Result};
 
 use crate::space::Space;
 
@@ -94,7 +94,7 @@ impl HeldMark {
     }
 
     fn publish(&self, mark: Mark, record: Record) {
-        let entry = Entry { record: Some(record), fingerprint: self.space.parts.fingerprint };
+        let entry = self.space.entry(Some(record));
         let ttl_ms = self.space.ttl_ms(false);
         let mut outcome: BoxFuture<'static, Result<Fill>> = self.cache.publish(mark, entry, ttl_ms);
         match (&mut outcome).now_or_never() {

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod cache_aside;
+mod get;
 mod load;
 mod look_up;
 mod read_through;
@@ -10,24 +11,23 @@ mod shadow;
 
 use std::sync::Arc;
 
-use throughline_core::{Canonical, Error, ErrorKind, Hit, Intent, Key, Mode, ReadStrategy, Record, Result};
+use throughline_core::{
+    Canonical, Entry, Error, ErrorKind, Hit, Intent, Key, Mode, ReadStrategy, Record, Result,
+};
 
 use crate::space::Space;
 
 pub(crate) use bulk::get_many;
+pub use get::Get;
 pub(crate) use load::fits;
 
 /// The answer to a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
-    /// The record; `None` when the source has no such key.
-    pub record: Option<Record>,
+    /// The entry that answered, or what was loaded as an entry without a life.
+    hit: Hit,
     /// Where the answer comes from.
     pub served: Served,
-    /// Age of the entry that answered, in milliseconds; 0 for what was just loaded.
-    pub age_ms: u64,
-    /// Milliseconds until the entry expires; 0 when the answer is not in the cache.
-    pub ttl_left_ms: u64,
 }
 
 /// Where an answer comes from.
@@ -70,17 +70,33 @@ pub enum Bypass {
 }
 
 impl Read {
-    pub(crate) fn from_hit(hit: Hit) -> Self {
-        Self {
-            record: hit.entry.record,
-            served: Served::Hit,
-            age_ms: hit.age_ms,
-            ttl_left_ms: hit.ttl_left_ms,
-        }
+    /// The record; `None` when the source has no such key.
+    pub fn record(&self) -> Option<&Record> {
+        self.hit.record()
     }
 
-    fn from_source(record: Option<Record>, served: Served) -> Self {
-        Self { record, served, age_ms: 0, ttl_left_ms: 0 }
+    /// The record to keep. Its bytes are shared, not copied.
+    pub fn into_record(self) -> Option<Record> {
+        self.hit.into_entry().record
+    }
+
+    /// Age of the entry that answered, in milliseconds; 0 for what was just loaded.
+    pub fn age_ms(&self) -> u64 {
+        self.hit.age_ms()
+    }
+
+    /// Milliseconds until the entry expires; 0 when the answer is not in the cache.
+    pub fn ttl_left_ms(&self) -> u64 {
+        self.hit.ttl_left_ms()
+    }
+
+    #[inline]
+    pub(crate) fn from_hit(hit: Hit) -> Self {
+        Self { hit, served: Served::Hit }
+    }
+
+    fn from_source(entry: Entry, served: Served) -> Self {
+        Self { hit: Hit::new(entry, 0, 0), served }
     }
 }
 
@@ -112,7 +128,7 @@ pub(crate) async fn bypass(space: &Arc<Space>, key: &Key, why: Bypass) -> Result
     let flown = space.bypass_flights.run(key, |sent| async {
         space.afford_bypass(why)?;
         let loaded = load::load(space, key, Intent { fill: false, sent }).await?;
-        Ok(Read::from_source(loaded.record, Served::Bypass(why)))
+        Ok(Read::from_source(space.entry(loaded.record), Served::Bypass(why)))
     });
     let flown = flown.await;
     if flown.joined {
@@ -132,7 +148,7 @@ pub(crate) async fn cached(space: &Arc<Space>, key: &Key) -> Result<Option<Read>
         return Ok(None);
     }
     let hit = cache.peek(&space.slot(key)).await?;
-    let hit = hit.filter(|hit| hit.entry.fingerprint == space.parts.fingerprint);
+    let hit = hit.filter(|hit| hit.fingerprint() == space.parts.fingerprint);
     Ok(hit.map(|hit| {
         space.count_hit(&hit);
         Read::from_hit(hit)

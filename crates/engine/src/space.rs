@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use throughline_core::{
-    Access, BoxFuture, Cache, Canonical, Clock, Effect, Error, ErrorKind, Fill, Fingerprint, Generation, Hit,
-    Key, Loader, LocalCache, LocalLookup, Mode, NodeId, Nodes, ResourceName, Result, Rng, Route, Slot,
-    SlotRef, Tasks, Touch, Ttl, Write, Writer,
+    Access, BoxFuture, Cache, Canonical, Clock, Effect, Entry, Error, ErrorKind, Fill, Fingerprint,
+    Generation, Hit, Key, Loader, LocalCache, Mode, NodeId, Nodes, Record, ResourceName, Result, Rng, Route,
+    Slot, SlotRef, Tasks, Touch, Ttl, Write, Writer,
 };
 use throughline_resilience::{Rate, SingleFlight};
 
@@ -16,7 +16,7 @@ use crate::mode::ModeCell;
 use crate::outage::Outage;
 use crate::owed::Owed;
 use crate::policy::{Generations, Policy};
-use crate::read::{self, Read};
+use crate::read::{self, Get, Read};
 use crate::stats::SpaceStats;
 use crate::write;
 
@@ -138,6 +138,11 @@ impl Space {
         Generation { node: 0, resource: self.generation.load(Ordering::Acquire) }
     }
 
+    /// What the cache is to keep of a key.
+    pub(crate) fn entry(&self, record: Option<Record>) -> Entry {
+        Entry { record, fingerprint: self.parts.fingerprint }
+    }
+
     pub(crate) fn slot(&self, key: &Key) -> Slot {
         let name = &self.parts.name;
         let node = self.parts.nodes.as_ref().map_or(NodeId::default(), |nodes| nodes.node_of(name, key));
@@ -148,19 +153,19 @@ impl Space {
     /// Answers from this process's memory at once, or not at all. Neither allocates nor waits.
     ///
     /// `None` does not mean that there is no such record: use [`Space::get`].
+    #[inline]
     pub fn try_get(&self, key: &str) -> Option<Hit> {
         let local = self.parts.local.as_ref()?;
         if self.mode.get() != Mode::Cache || self.owed.any() {
             return None;
         }
-        let slot = SlotRef { resource: self.parts.name.as_str(), generation: self.generation(), key };
-        match local.try_get(slot) {
-            LocalLookup::Hit(hit) if hit.entry.fingerprint == self.parts.fingerprint => {
-                self.count_hit(&hit);
-                Some(hit)
-            }
-            _ => None,
+        let slot = SlotRef { resource: &self.parts.name, generation: self.generation(), key };
+        let hit = local.try_get(slot)?;
+        if hit.fingerprint() != self.parts.fingerprint {
+            return None;
         }
+        self.count_hit(&hit);
+        Some(hit)
     }
 
     /// Reads a record by the resource's strategy and mode.
@@ -170,11 +175,9 @@ impl Space {
     ///
     /// # Cancel safety
     /// Dropping the future gives the lease back and hands its joiners to another leader.
-    pub async fn get(self: &Arc<Self>, key: &Key) -> Result<Read> {
-        match self.try_get(key.as_str()) {
-            Some(hit) => Ok(Read::from_hit(hit)),
-            None => read::get(self, key).await,
-        }
+    #[inline]
+    pub fn get<'a>(self: &'a Arc<Self>, key: &'a Key) -> Get<'a> {
+        Get::new(self, key)
     }
 
     /// Reads several records (at most 1,000): look-ups in one go, and one bulk load for what is missing.
@@ -253,8 +256,8 @@ impl Space {
         let slot = self.slot(key);
         let Some(hit) = cache.peek(&slot).await? else { return Ok(Touch::Absent) };
         let ttl = &self.parts.policy.ttl;
-        let longest = if hit.entry.is_negative() { ttl.negative_ms } else { ttl.entry_ms };
-        let left = longest.saturating_sub(hit.age_ms);
+        let longest = if hit.is_negative() { ttl.negative_ms } else { ttl.entry_ms };
+        let left = longest.saturating_sub(hit.age_ms());
         if left < Ttl::MS_MIN {
             // It is about to expire, and no cache counts so finely.
             return Ok(Touch::Done);
@@ -286,7 +289,7 @@ impl Space {
     }
 
     pub(crate) fn count_hit(&self, hit: &Hit) {
-        if hit.entry.is_negative() {
+        if hit.is_negative() {
             self.stats.negative_hits.add(1);
         } else {
             self.stats.hits.add(1);

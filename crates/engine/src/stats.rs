@@ -35,6 +35,7 @@ pub struct StripedCounter([Stripe; STRIPES]);
 
 impl StripedCounter {
     /// Adds `n`.
+    #[inline]
     pub fn add(&self, n: u64) {
         let place = stripe();
         let count = &self.0[place].0;

@@ -32,7 +32,7 @@ impl BlindCache {
         match self.slots.lock().entry(slot.clone()).or_insert(Held::Leased) {
             Held::Leased => Lookup::Leased(Lease { slot: slot.clone(), token: TOKEN }),
             Held::Marked => Lookup::Marked,
-            Held::Value(entry) => Lookup::Hit(Hit { entry: entry.clone(), age_ms: 0, ttl_left_ms: 60_000 }),
+            Held::Value(entry) => Lookup::Hit(Hit::new(entry.clone(), 0, 60_000)),
         }
     }
 
@@ -56,7 +56,7 @@ impl Cache for BlindCache {
 
     fn peek<'a>(&'a self, slot: &'a Slot) -> BoxFuture<'a, Result<Option<Hit>>> {
         let hit = match self.slots.lock().get(slot) {
-            Some(Held::Value(entry)) => Some(Hit { entry: entry.clone(), age_ms: 0, ttl_left_ms: 60_000 }),
+            Some(Held::Value(entry)) => Some(Hit::new(entry.clone(), 0, 60_000)),
             _ => None,
         };
         Box::pin(async move { Ok(hit) })

@@ -69,7 +69,7 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
     /// As [`Resource::get`].
     pub async fn get_versioned(&self, key: &K) -> Result<Option<Versioned<V>>> {
         let read = self.space.get(&key.key()?).await?;
-        read.record.as_ref().map(decode).transpose()
+        read.record().map(decode).transpose()
     }
 
     /// Reads several records (at most 1,000), in the order of `keys`: look-ups in one go, and one bulk load for
@@ -81,7 +81,7 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
         let answers = parsed.into_iter().map(|key| {
             key?;
             let read = reads.next().expect("every sound key is answered")?;
-            read.record.as_ref().map(|record| decode(record).map(|versioned| versioned.value)).transpose()
+            read.record().map(|record| decode(record).map(|versioned| versioned.value)).transpose()
         });
         answers.collect()
     }

@@ -59,5 +59,5 @@ async fn a_strict_hit_costs_one_look_up_and_a_strict_write_three_statements_and_
 
     let read = space.get(&key).await.unwrap();
     assert_eq!((read.served, source("read_statements") - before.2), (Served::Hit, 0));
-    assert_eq!(read.record.unwrap().value.as_ref(), br#"{"id":1,"name":"Grace"}"#);
+    assert_eq!(read.record().unwrap().value.as_ref(), br#"{"id":1,"name":"Grace"}"#);
 }

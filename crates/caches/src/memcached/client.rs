@@ -194,8 +194,8 @@ impl Client {
         };
         let ttl = whole_seconds(ttl_ms);
         // The header counts from the fill, so that the age goes on.
-        let counted_s = u32::try_from(hit.age_ms / 1_000).unwrap_or(u32::MAX).saturating_add(ttl.as_secs());
-        let value = value::encode(&hit.entry, place.physical.check(), counted_s);
+        let counted_s = u32::try_from(hit.age_ms() / 1_000).unwrap_or(u32::MAX).saturating_add(ttl.as_secs());
+        let value = value::encode(&hit.into_entry(), place.physical.check(), counted_s);
         let mut queued = match send_store(&place, token(line, item.token), item.flags, ttl, &value) {
             Ok(queued) => queued,
             Err(unsent) => return unsent.map(|_| Touch::Absent),

@@ -96,11 +96,9 @@ pub(super) fn decode(bytes: &Bytes, flags: u32, check: u64, ttl_left_s: u32) -> 
         version: Version(u64_at(rest, 8)),
         flags: u32_at(rest, 16),
     });
-    Decoded::Hit(Hit {
-        entry: Entry { record, fingerprint: Fingerprint::from_bits(flags >> FINGERPRINT_SHIFT) },
-        age_ms: u64::from(ttl_s.saturating_sub(ttl_left_s)) * 1_000,
-        ttl_left_ms: u64::from(ttl_left_s) * 1_000,
-    })
+    let entry = Entry { record, fingerprint: Fingerprint::from_bits(flags >> FINGERPRINT_SHIFT) };
+    let age_s = ttl_s.saturating_sub(ttl_left_s);
+    Decoded::Hit(Hit::new(entry, u64::from(age_s) * 1_000, u64::from(ttl_left_s) * 1_000))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
@@ -132,7 +130,7 @@ mod tests {
             let payload_len = entry.record.as_ref().map_or(0, |record| record.value.len());
             assert_eq!(bytes.len(), HEADER_LEN + payload_len);
             let Decoded::Hit(hit) = decode(&bytes, flags(&entry), 42, 290) else { panic!("no hit") };
-            assert_eq!(hit, Hit { entry, age_ms: 10_000, ttl_left_ms: 290_000 });
+            assert_eq!(hit, Hit::new(entry, 10_000, 290_000));
         }
     }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A kept value, what it weighs, and how much room there is.
 
+use std::sync::Arc;
+
 use quick_cache::{Options, OptionsBuilder, Weighter};
-use throughline_core::{Entry, Hit, Tick};
+use throughline_core::KeptEntry;
 
 use super::key::StoredKey;
 
@@ -16,36 +18,13 @@ const SHARD_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// What quick_cache needs beside key and value for each entry (its documentation: 21 bytes, in tables that
 /// are up to twice as large as what is in them).
 const TABLE_BYTES: usize = 2 * 21;
-/// The two reference counts before a key's text and before a value's bytes.
-const COUNTS_BYTES: usize = 2 * 2 * size_of::<usize>();
-const FIXED_BYTES: usize = TABLE_BYTES + COUNTS_BYTES + 2 * (size_of::<StoredKey>() + size_of::<Stored>());
+/// The two reference counts before a key's text, before an entry and before a value's bytes.
+const COUNTS_BYTES: usize = 3 * 2 * size_of::<usize>();
+const FIXED_BYTES: usize =
+    TABLE_BYTES + COUNTS_BYTES + 2 * (size_of::<StoredKey>() + size_of::<Stored>()) + size_of::<KeptEntry>();
 
-/// An entry and its life.
-#[derive(Clone, Debug)]
-pub(super) struct Stored {
-    entry: Entry,
-    stored: Tick,
-    deadline: Tick,
-}
-
-impl Stored {
-    pub(super) fn new(entry: Entry, now: Tick, ttl_ms: u64) -> Self {
-        Self { entry, stored: now, deadline: now.after_ms(ttl_ms) }
-    }
-
-    pub(super) fn with_life(self, now: Tick, ttl_ms: u64) -> Self {
-        Self { deadline: now.after_ms(ttl_ms), ..self }
-    }
-
-    pub(super) fn is_expired(&self, now: Tick) -> bool {
-        now >= self.deadline
-    }
-
-    #[inline]
-    pub(super) fn into_hit(self, now: Tick) -> Hit {
-        Hit { age_ms: now.ms_since(self.stored), ttl_left_ms: self.deadline.ms_since(now), entry: self.entry }
-    }
-}
+/// An entry and its life, as the table holds it: one word.
+pub(super) type Stored = Arc<KeptEntry>;
 
 /// Counts an entry in bytes.
 #[derive(Clone, Debug)]
@@ -59,7 +38,7 @@ impl Weighter<StoredKey, Stored> for ByWeight {
 
 /// The weight of an entry: its bytes and its share of the tables.
 pub(super) fn weight(key: &StoredKey, stored: &Stored) -> u64 {
-    let value_len = stored.entry.record.as_ref().map_or(0, |record| record.value.len());
+    let value_len = stored.record().map_or(0, |record| record.value.len());
     (FIXED_BYTES + key.text_len() + value_len) as u64
 }
 

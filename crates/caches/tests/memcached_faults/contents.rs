@@ -66,5 +66,5 @@ async fn the_value_of_another_key_is_never_returned_and_ends_the_connection() {
     .await;
     // It was removed, so that the next look-up does not end in the same way.
     drop(lease(&cache, &slot("b")).await);
-    assert_eq!(hit(&cache, &slot("a")).await.entry, entry("value of a"));
+    assert_eq!(hit(&cache, &slot("a")).await.into_entry(), entry("value of a"));
 }

@@ -54,10 +54,10 @@ async fn a_life_that_memcached_would_misread_is_kept_within_bounds() {
     for (key, ttl_ms) in [("none", 0), ("short", 1_000), ("long", u64::MAX)] {
         let lease = lease(&cache, &slot(key)).await;
         cache.fill(lease, entry("v"), ttl_ms).await.expect("a healthy server");
-        let left_ms = hit(&cache, &slot(key)).await.ttl_left_ms;
+        let left_ms = hit(&cache, &slot(key)).await.ttl_left_ms();
         assert!((1_000..=Ttl::MS_MAX).contains(&left_ms), "{key}: {left_ms}");
     }
     let lease = lease(&cache, &slot("usual")).await;
     filled(&cache, lease, entry("v")).await.expect("a healthy server");
-    assert!(hit(&cache, &slot("usual")).await.ttl_left_ms <= 60_000);
+    assert!(hit(&cache, &slot("usual")).await.ttl_left_ms() <= 60_000);
 }

@@ -20,7 +20,7 @@ async fn what_the_server_would_not_take_is_never_sent() {
     );
     let sent = counted(server.address(), "bytes_read") - sent_before;
     assert!(sent < 1_000, "{sent} bytes were sent");
-    assert_eq!(hit(&cache, &slot("small")).await.entry, entry("v".repeat(500_000)));
+    assert_eq!(hit(&cache, &slot("small")).await.into_entry(), entry("v".repeat(500_000)));
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn evictions_lose_values_and_never_mix_them_up() {
     assert!(counted(server.address(), "evictions") > 0, "the test needs evictions");
     for n in 0..1_000 {
         if let Some(hit) = cache.peek(&slot(&n.to_string())).await.expect("a healthy server") {
-            assert_eq!(hit.entry, entry(value(n)));
+            assert_eq!(hit.into_entry(), entry(value(n)));
         }
     }
 }

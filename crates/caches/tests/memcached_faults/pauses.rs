@@ -168,7 +168,7 @@ async fn fickle_reader(cache: Arc<throughline_caches::MemcachedCache>, n: u64, s
         };
         match look {
             Ok(Lookup::Hit(hit)) => {
-                assert_eq!(hit.entry, own, "somebody else's answer");
+                assert_eq!(hit.into_entry(), own, "somebody else's answer");
                 hits += 1;
             }
             Ok(Lookup::Leased(lease)) => drop(cache.fill(lease, own, 60_000)),
@@ -202,7 +202,7 @@ async fn nobody_gets_anothers_answer_through_pauses_and_dropped_look_ups() {
         let own = (slot(&format!("{round}:0")), entry(format!("own value of {round}:0")));
         eventually("values are found again", async || match cache.get(&own.0).await {
             Ok(Lookup::Hit(hit)) => {
-                assert_eq!(hit.entry, own.1);
+                assert_eq!(hit.into_entry(), own.1);
                 Some(())
             }
             Ok(Lookup::Leased(lease)) => {

@@ -33,7 +33,7 @@ async fn a_lease_of_the_server_before_a_restart_is_refused() {
     );
     assert!(matches!(cache.get(&slot("a")).await, Ok(Lookup::Busy)));
     assert_eq!(filled(&cache, new, entry("new")).await.expect("an answer"), Fill::Stored);
-    assert_eq!(hit(&cache, &slot("a")).await.entry, entry("new"));
+    assert_eq!(hit(&cache, &slot("a")).await.into_entry(), entry("new"));
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn restarts_under_load_never_mix_up_answers() {
                 while !stop.load(Ordering::Relaxed) {
                     match cache.get(&slot).await {
                         Ok(Lookup::Hit(hit)) => {
-                            assert_eq!(hit.entry, own);
+                            assert_eq!(hit.into_entry(), own);
                             hits += 1;
                         }
                         Ok(Lookup::Leased(lease)) => drop(filled(&cache, lease, own.clone()).await),

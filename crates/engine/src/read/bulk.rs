@@ -126,7 +126,9 @@ async fn bypass_all(space: &Arc<Space>, keys: &[&Key], mut todo: Vec<Todo>) -> V
         Todo::Past(why) => {
             space.count_bypass(why);
             let loaded = loaded.next().expect("a bulk load answers every key");
-            Todo::Done(loaded.map(|loaded| Read::from_source(loaded.record, Served::Bypass(why))))
+            Todo::Done(
+                loaded.map(|loaded| Read::from_source(space.entry(loaded.record), Served::Bypass(why))),
+            )
         }
         other => other,
     });

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use throughline_core::{BoxFuture, Entry, Fill, Intent, Key, Loaded, Record, Result, Sent};
+use throughline_core::{BoxFuture, Fill, Intent, Key, Loaded, Record, Result, Sent};
 
 use super::{Read, Served};
 use crate::lease::HeldLease;
@@ -37,12 +37,12 @@ pub(super) async fn load_and_fill(
 
 /// Gives what was loaded to the cache, if it may be given, and to the caller, who does not wait for the cache.
 pub(super) fn fill(space: &Arc<Space>, lease: HeldLease, loaded: Loaded) -> Read {
-    let fits = loaded.record.as_ref().is_none_or(|record| fits(space, record));
+    let entry = space.entry(loaded.record);
+    let fits = entry.record.as_ref().is_none_or(|record| fits(space, record));
     let stored = loaded.fillable && fits;
     if stored {
-        let entry = Entry { record: loaded.record.clone(), fingerprint: space.parts.fingerprint };
         let ttl_ms = space.ttl_ms(entry.is_negative());
-        observe(space, lease.fill(entry, ttl_ms));
+        observe(space, lease.fill(entry.clone(), ttl_ms));
     } else {
         // Dropping the lease gives it back.
         drop(lease);
@@ -52,7 +52,7 @@ pub(super) fn fill(space: &Arc<Space>, lease: HeldLease, loaded: Loaded) -> Read
             space.stats.fills_too_large.add(1);
         }
     }
-    Read::from_source(loaded.record, Served::Miss { stored })
+    Read::from_source(entry, Served::Miss { stored })
 }
 
 /// Whether a record is small enough to be cached.

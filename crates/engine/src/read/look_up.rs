@@ -37,7 +37,7 @@ pub(super) async fn judge(
 ) -> Found {
     space.cache_outage.note("cache", space.name(), answer.as_ref());
     match answer {
-        Ok(Lookup::Hit(hit)) if hit.entry.fingerprint == space.parts.fingerprint => {
+        Ok(Lookup::Hit(hit)) if hit.fingerprint() == space.parts.fingerprint => {
             space.count_hit(&hit);
             Found::Answer(Read::from_hit(hit))
         }

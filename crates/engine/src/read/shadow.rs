@@ -15,7 +15,7 @@ use crate::space::Space;
 
 pub(super) async fn get(space: &Arc<Space>, cache: &Arc<dyn Cache>, key: &Key) -> Result<Read> {
     let cached = match look_up(space, cache, key).await {
-        Found::Answer(read) => read.record,
+        Found::Answer(read) => read.into_record(),
         // The cache is kept warm, so that there is something to compare and to come back to.
         Found::Leased(lease) => return load::load_and_fill(space, key, lease, Sent::new()).await,
         Found::Wait(why) | Found::Past(why) => return bypass(space, key, why).await,
@@ -23,12 +23,12 @@ pub(super) async fn get(space: &Arc<Space>, cache: &Arc<dyn Cache>, key: &Key) -
     space.stats.shadow_compared.add(1);
     let truth = read_source(space, key).await?;
     if truth == cached || !persists(space, cache, key, &cached, &truth).await? {
-        return Ok(Read::from_source(truth, Served::Bypass(Bypass::Mode)));
+        return Ok(Read::from_source(space.entry(truth), Served::Bypass(Bypass::Mode)));
     }
     space.stats.shadow_differences.add(1);
     tracing::warn!(resource = %space.name(), %key, "the cached entry differs from the source; it was dropped");
     drop(space.invalidate_entry(key).await);
-    Ok(Read::from_source(truth, Served::Bypass(Bypass::Mode)))
+    Ok(Read::from_source(space.entry(truth), Served::Bypass(Bypass::Mode)))
 }
 
 async fn read_source(space: &Arc<Space>, key: &Key) -> Result<Option<Record>> {
@@ -45,6 +45,6 @@ async fn persists(
     truth: &Option<Record>,
 ) -> Result<bool> {
     let again = cache.peek(&space.slot(key)).await;
-    let same_entry = matches!(again, Ok(Some(hit)) if hit.entry.record == *cached);
+    let same_entry = matches!(again, Ok(Some(hit)) if hit.record() == cached.as_ref());
     Ok(same_entry && read_source(space, key).await? == *truth)
 }

@@ -127,7 +127,7 @@ pub(crate) fn key(text: &str) -> Key {
 
 pub(crate) async fn value(space: &Arc<Space>, text: &str) -> Option<String> {
     let read = space.get(&key(text)).await.unwrap();
-    read.record.map(|record| String::from_utf8(record.value.to_vec()).unwrap())
+    read.record().map(|record| String::from_utf8(record.value.to_vec()).unwrap())
 }
 
 pub(crate) fn put(text: &str, value: &str, condition: Condition) -> Write {

@@ -7,7 +7,7 @@ use throughline_engine::Read;
 use crate::bed::{Bed, key, strict};
 
 fn values(reads: Vec<throughline_core::Result<Read>>) -> Vec<Option<String>> {
-    let text = |read: Read| read.record.map(|record| String::from_utf8(record.value.to_vec()).unwrap());
+    let text = |read: Read| read.record().map(|record| String::from_utf8(record.value.to_vec()).unwrap());
     reads.into_iter().map(|read| text(read.unwrap())).collect()
 }
 

@@ -55,8 +55,10 @@ async fn run(bed: &Bed, steps: &[Step]) {
             Step::GetMany(numbers) => {
                 let keys: Vec<_> = numbers.iter().map(|number| key(&number.to_string())).collect();
                 for (number, read) in numbers.iter().zip(bed.space.get_many(&keys).await) {
-                    let value =
-                        read.unwrap().record.map(|record| String::from_utf8(record.value.to_vec()).unwrap());
+                    let value = read
+                        .unwrap()
+                        .record()
+                        .map(|record| String::from_utf8(record.value.to_vec()).unwrap());
                     assert_eq!(value.as_ref(), model.get(&number.to_string()), "{step:?}");
                 }
                 continue;

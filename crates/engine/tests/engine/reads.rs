@@ -15,7 +15,7 @@ async fn the_second_read_is_a_hit() {
     let bed = Bed::new(strict());
     assert_eq!(bed.space.get(&key("1")).await.unwrap().served, Served::Miss { stored: true });
     let second = bed.space.get(&key("1")).await.unwrap();
-    assert_eq!((second.served, second.record.unwrap().value.as_ref()), (Served::Hit, b"one".as_slice()));
+    assert_eq!((second.served, second.record().unwrap().value.as_ref()), (Served::Hit, b"one".as_slice()));
     assert_eq!(bed.source.loads(), 1);
 }
 
@@ -175,9 +175,9 @@ async fn a_fresh_read_asks_the_source_and_a_cached_one_never_does() {
     assert_eq!(bed.space.get_cached(&key("1")).await.unwrap(), None);
     bed.get("1").await;
     bed.source.change_behind("1", Some("uno"));
-    assert_eq!(bed.space.get_fresh(&key("1")).await.unwrap().record.unwrap().value.as_ref(), b"uno");
+    assert_eq!(bed.space.get_fresh(&key("1")).await.unwrap().record().unwrap().value.as_ref(), b"uno");
     assert_eq!(
-        bed.space.get_cached(&key("1")).await.unwrap().unwrap().record.unwrap().value.as_ref(),
+        bed.space.get_cached(&key("1")).await.unwrap().unwrap().record().unwrap().value.as_ref(),
         b"one"
     );
     assert_eq!(bed.source.loads(), 2);
@@ -188,7 +188,7 @@ async fn a_hit_in_this_process_needs_no_future() {
     let bed = Bed::with_scope(strict(), Scope::Process);
     assert!(bed.space.try_get("1").is_none());
     bed.get("1").await;
-    assert_eq!(bed.space.try_get("1").unwrap().entry.record.unwrap().value.as_ref(), b"one");
+    assert_eq!(bed.space.try_get("1").unwrap().into_entry().record.unwrap().value.as_ref(), b"one");
     assert_eq!(bed.cache.look_ups(), 1);
 }
 

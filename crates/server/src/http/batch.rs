@@ -83,8 +83,10 @@ impl<'a> Answer<'a> {
         self.bytes.put_slice(b"{\"key\":");
         self.bytes.put_slice(json!(text).to_string().as_bytes());
         match read.and_then(|read| self.within_limit(read)) {
-            Ok(Read { record: Some(record), .. }) => self.add_record(&record),
-            Ok(Read { record: None, .. }) => self.bytes.put_slice(b",\"found\":false}"),
+            Ok(read) => match read.record() {
+                Some(record) => self.add_record(record),
+                None => self.bytes.put_slice(b",\"found\":false}"),
+            },
             Err(error) => {
                 let document = self.path.problem(&error).document();
                 self.bytes.put_slice(b",\"error\":");
@@ -96,7 +98,7 @@ impl<'a> Answer<'a> {
 
     /// Refuses a record that there is no room for.
     fn within_limit(&mut self, read: Read) -> Outcome<Read> {
-        let needed = read.record.as_ref().map_or(0, |record| record.value.len());
+        let needed = read.record().map_or(0, |record| record.value.len());
         if let Some(left) = self.room.checked_sub(needed) {
             self.room = left;
             return Ok(read);

@@ -13,7 +13,7 @@ pub(crate) const NOT_CACHED: HeaderValue = HeaderValue::from_static("throughline
 /// What the header says about `read`, in a resource of this mode.
 pub(crate) fn cache_status(read: &Read, mode: Mode) -> HeaderValue {
     let text = match read.served {
-        Served::Hit => format!("throughline; hit; ttl={}", read.ttl_left_ms / 1_000),
+        Served::Hit => format!("throughline; hit; ttl={}", read.ttl_left_ms() / 1_000),
         Served::Miss { stored: true } => "throughline; fwd=uri-miss; stored".to_owned(),
         Served::Miss { stored: false } => "throughline; fwd=uri-miss".to_owned(),
         Served::Bypass(Bypass::Asked) => "throughline; fwd=request".to_owned(),

@@ -81,8 +81,9 @@ pub(super) fn at_once<'k>(
 fn answer_one(session: &mut Session, key: &[u8], with_cas: bool, out: &mut Vec<u8>) -> Option<bool> {
     match session.route(key).ok()? {
         Route::Record(space, text) => {
-            let record = space.try_get(text)?.entry.record;
-            if let Some(record) = &record {
+            let hit = space.try_get(text)?;
+            let record = hit.record();
+            if let Some(record) = record {
                 let cas = with_cas.then(|| cas_of(record.version));
                 reply::value(out, key, record.flags, cas, &record.value);
             }
@@ -145,7 +146,7 @@ pub(super) fn count(session: &Session, found: bool) {
 /// Reads what one target holds.
 pub(super) async fn read(target: &Target<'_>) -> Result<Option<Found>, Failure> {
     Ok(match target {
-        Target::Record(space, key) => space.get(key).await?.record.map(Found::record),
+        Target::Record(space, key) => space.get(key).await?.into_record().map(Found::record),
         Target::Item(plain, key) => plain.get(key).await?.map(Found::item),
     })
 }
@@ -177,7 +178,7 @@ async fn read_many(session: &mut Session, keys: &[&[u8]]) -> Result<Vec<Option<F
     }
     for group in groups {
         for (place, read) in group.places.iter().zip(read_group(&group).await) {
-            found[*place] = read?.record.map(Found::record);
+            found[*place] = read?.into_record().map(Found::record);
         }
     }
     Ok(found)

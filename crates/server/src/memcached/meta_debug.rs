@@ -24,9 +24,9 @@ async fn detail(session: &mut Session, key: &MetaKey<'_>) -> Result<Option<MetaD
     let mut scratch = [0; KEY_LEN_MAX];
     Ok(match session.target(key.bytes(&mut scratch))? {
         Target::Record(space, key) => space.get_cached(&key).await?.and_then(|read| {
-            let record = read.record?;
+            let record = read.record()?;
             Some(MetaDetail {
-                ttl_s: Some(whole_seconds(read.ttl_left_ms)),
+                ttl_s: Some(whole_seconds(read.ttl_left_ms())),
                 idle_s: 0,
                 cas: cas_of(record.version),
                 fetched: true,

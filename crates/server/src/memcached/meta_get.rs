@@ -39,7 +39,7 @@ pub(super) fn at_once(session: &mut Session, meta: &MetaRequest<'_>, out: &mut V
         _ if meta.flags.ttl.is_some() => None,
         Ok(Route::Record(space, text)) => space
             .try_get(text)
-            .map(|hit| hit.entry.record.map(|record| Held::record(record, hit.ttl_left_ms, true))),
+            .map(|hit| hit.record().map(|record| Held::record(record.clone(), hit.ttl_left_ms(), true))),
         Ok(Route::Item(plain, key)) if refused_flag(&meta.flags).is_none() => {
             plain.get(key).now_or_never().and_then(Result::ok).map(|item| item.map(Held::item))
         }
@@ -103,8 +103,8 @@ async fn look_up(target: &Target<'_>, flags: &MetaFlags<'_>) -> Result<Option<He
     match target {
         Target::Record(space, key) => {
             let read = space.get(key).await?;
-            let fetched = read.served == Served::Hit;
-            Ok(read.record.map(|record| Held::record(record, read.ttl_left_ms, fetched)))
+            let (ttl_left_ms, fetched) = (read.ttl_left_ms(), read.served == Served::Hit);
+            Ok(read.into_record().map(|record| Held::record(record, ttl_left_ms, fetched)))
         }
         Target::Item(plain, key) => match refused_flag(flags) {
             Some(letter) => Err(Failure::Flag(letter)),

@@ -21,7 +21,7 @@ pub(super) async fn touch(session: &mut Session, key: &[u8], exptime: i64) -> Re
         Target::Record(space, key) => {
             // A record without an entry is loaded first. An entry that says that there is no record has a
             // life too, but not one that a client could ask for.
-            let found = space.get(&key).await?.record.is_some();
+            let found = space.get(&key).await?.record().is_some();
             if found {
                 life.apply(&space, &key).await?;
             }

@@ -87,16 +87,16 @@ impl Catalogue {
         let Some(read) = self.products.space().get_cached(&id.key()?).await? else {
             return Ok(None);
         };
-        let Some(record) = read.record else {
+        let Some(record) = read.record() else {
             return Ok(None);
         };
-        Ok(Some((serde_json::from_slice(&record.value)?, read.ttl_left_ms / 1_000)))
+        Ok(Some((serde_json::from_slice(&record.value)?, read.ttl_left_ms() / 1_000)))
     }
 
     /// What the database has.
     pub(crate) async fn in_database(&self, id: i64) -> Result<Option<Product>> {
         let read = self.products.space().get_fresh(&id.key()?).await?;
-        Ok(read.record.map(|record| serde_json::from_slice(&record.value)).transpose()?)
+        Ok(read.record().map(|record| serde_json::from_slice(&record.value)).transpose()?)
     }
 
     /// How often the database was asked for a product.

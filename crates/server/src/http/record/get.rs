@@ -29,7 +29,7 @@ pub(crate) async fn get(
     let preconditions = Preconditions::of(&headers)?;
     let read = fresh_enough(&path, freshness).await?;
     let mode = path.listing.space.mode();
-    let mut response = match &read.record {
+    let mut response = match read.record() {
         Some(record) => found(&path, &preconditions, record),
         None if preconditions.fail(None) => precondition_failed(&path, None),
         None => not_found(&path).into_response(),
@@ -44,7 +44,7 @@ async fn fresh_enough(path: &RecordPath, freshness: Freshness) -> Result<Read, P
     let problem = |error| path.problem(&error);
     if freshness.cached {
         let cached = space.get_cached(key).await.map_err(problem)?;
-        return cached.filter(|read| !freshness.refuses(read.age_ms)).ok_or_else(|| {
+        return cached.filter(|read| !freshness.refuses(read.age_ms())).ok_or_else(|| {
             let detail = "the request said `only-if-cached`";
             Problem::new(ProblemKind::NotCached, detail)
                 .in_resource(space.name())
@@ -55,7 +55,7 @@ async fn fresh_enough(path: &RecordPath, freshness: Freshness) -> Result<Read, P
         return space.get_fresh(key).await.map_err(problem);
     }
     let read = space.get(key).await.map_err(problem)?;
-    if read.served == throughline::Served::Hit && freshness.refuses(read.age_ms) {
+    if read.served == throughline::Served::Hit && freshness.refuses(read.age_ms()) {
         return space.get_fresh(key).await.map_err(problem);
     }
     Ok(read)
@@ -107,6 +107,6 @@ fn describe(response: &mut Response, read: &Read, mode: Mode) {
     headers.insert(CACHE_CONTROL, CACHEABILITY);
     headers.insert(CACHE_STATUS, cache_status(read, mode));
     if read.served == throughline::Served::Hit {
-        headers.insert(AGE, HeaderValue::from(read.age_ms / 1_000));
+        headers.insert(AGE, HeaderValue::from(read.age_ms() / 1_000));
     }
 }

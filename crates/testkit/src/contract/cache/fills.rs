@@ -10,7 +10,7 @@ pub async fn a_lease_fills_once(subject: CacheSubject) {
     let second = copied(&lease);
     assert_eq!(subject.fill(lease, entry("first")).await, Fill::Stored);
     assert_eq!(subject.fill(second, entry("second")).await, Fill::Refused);
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("first"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("first"));
 }
 
 pub async fn a_fill_after_invalidate_is_refused(subject: CacheSubject) {
@@ -42,7 +42,7 @@ pub async fn an_older_lease_does_not_fill_under_a_newer_one(subject: CacheSubjec
     assert_eq!(subject.fill(older, entry("old")).await, Fill::Refused);
     assert!(matches!(subject.get(&slot("a")).await, Lookup::Busy));
     assert_eq!(subject.fill(newer, entry("new")).await, Fill::Stored);
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("new"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("new"));
 }
 
 pub async fn a_lease_of_elsewhere_is_refused(subject: CacheSubject) {
@@ -73,7 +73,7 @@ pub async fn releasing_an_old_lease_leaves_the_newer_one(subject: CacheSubject) 
 pub async fn a_fill_takes_place_before_every_later_call(subject: CacheSubject) {
     let lease = subject.lease(&slot("a")).await;
     let fill = subject.cache.fill(lease, entry("v"), TTL_MS);
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("v"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("v"));
     assert_eq!(fill.await.expect("a healthy cache answers"), Fill::Stored);
 
     let lease = subject.lease(&slot("b")).await;
@@ -86,8 +86,8 @@ pub async fn a_fill_takes_place_before_every_later_call(subject: CacheSubject) {
 pub async fn a_fill_takes_place_although_its_future_is_dropped(subject: CacheSubject) {
     let lease = subject.lease(&slot("a")).await;
     drop(subject.cache.fill(lease, entry("filled"), TTL_MS));
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("filled"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("filled"));
     let mark = subject.mark(&slot("a")).await;
     drop(subject.cache.publish(mark, entry("published"), TTL_MS));
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("published"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("published"));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises about time.
 
-use throughline_core::{Fill, Hit, Lookup, Touch, Ttl};
+use throughline_core::{Fill, Lookup, Touch, Ttl};
 
 use super::{CacheSubject, TTL_MS, copied, entry, slot};
 
@@ -56,14 +56,14 @@ pub async fn an_entry_expires(subject: CacheSubject) {
 pub async fn a_hit_tells_age_and_time_left(subject: CacheSubject) {
     subject.put(&slot("a"), entry("v")).await;
     let fresh = subject.hit(&slot("a")).await;
-    assert!(fresh.age_ms <= SECOND_MS, "{fresh:?}");
-    assert!((TTL_MS - SECOND_MS..=TTL_MS).contains(&fresh.ttl_left_ms), "{fresh:?}");
+    assert!(fresh.age_ms() <= SECOND_MS, "{fresh:?}");
+    assert!((TTL_MS - SECOND_MS..=TTL_MS).contains(&fresh.ttl_left_ms()), "{fresh:?}");
     let older = subject
         .after_ms(SECOND_MS, async || {
-            Some(subject.hit(&slot("a")).await).filter(|hit| hit.age_ms >= fresh.age_ms + SECOND_MS)
+            Some(subject.hit(&slot("a")).await).filter(|hit| hit.age_ms() >= fresh.age_ms() + SECOND_MS)
         })
         .await;
-    assert!(older.ttl_left_ms < fresh.ttl_left_ms, "{older:?}");
+    assert!(older.ttl_left_ms() < fresh.ttl_left_ms(), "{older:?}");
 }
 
 pub async fn touch_gives_an_entry_another_life(subject: CacheSubject) {
@@ -71,8 +71,9 @@ pub async fn touch_gives_an_entry_another_life(subject: CacheSubject) {
     let touch =
         async |ttl_ms| subject.cache.touch(&slot("a"), ttl_ms).await.expect("a healthy cache answers");
     assert_eq!(touch(10 * TTL_MS).await, Touch::Done);
-    let Hit { entry: kept, ttl_left_ms, age_ms } = subject.hit(&slot("a")).await;
-    assert_eq!(kept, entry("v"));
+    let kept = subject.hit(&slot("a")).await;
+    let (ttl_left_ms, age_ms) = (kept.ttl_left_ms(), kept.age_ms());
+    assert_eq!(kept.into_entry(), entry("v"));
     assert!((10 * TTL_MS - 2 * SECOND_MS..=10 * TTL_MS).contains(&ttl_left_ms), "{ttl_left_ms}");
     assert!(age_ms <= 2 * SECOND_MS, "a touch is no fill: {age_ms}");
 

@@ -35,15 +35,15 @@ pub async fn what_was_filled_is_found_whole(subject: CacheSubject) {
     let record = Record { value: "{\"id\":1}".into(), version: Version(u64::MAX - 7), flags: u32::MAX };
     let entry = Entry { record: Some(record), fingerprint: Fingerprint::of(b"columns") };
     subject.put(&slot("a"), entry.clone()).await;
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry);
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry);
 }
 
 pub async fn a_negative_entry_is_found_as_one(subject: CacheSubject) {
     let negative = Entry { record: None, fingerprint: Fingerprint::of(b"columns") };
     subject.put(&slot("a"), negative.clone()).await;
     let hit = subject.hit(&slot("a")).await;
-    assert!(hit.entry.is_negative());
-    assert_eq!(hit.entry, negative);
+    assert!(hit.is_negative());
+    assert_eq!(hit.into_entry(), negative);
 }
 
 pub async fn the_fingerprint_survives(subject: CacheSubject) {
@@ -51,7 +51,7 @@ pub async fn the_fingerprint_survives(subject: CacheSubject) {
         let slot = slot(&bits.to_string());
         let entry = Entry { fingerprint: Fingerprint::from_bits(bits), ..entry("v") };
         subject.put(&slot, entry).await;
-        assert_eq!(subject.hit(&slot).await.entry.fingerprint.bits(), bits);
+        assert_eq!(subject.hit(&slot).await.fingerprint().bits(), bits);
     }
 }
 
@@ -59,7 +59,7 @@ pub async fn peek_finds_entries_only_and_takes_no_lease(subject: CacheSubject) {
     let peek = async |slot: &Slot| subject.cache.peek(slot).await.expect("a healthy cache answers");
     assert_eq!(peek(&slot("a")).await, None);
     subject.put(&slot("a"), entry("v")).await;
-    assert_eq!(peek(&slot("a")).await.map(|hit| hit.entry), Some(entry("v")));
+    assert_eq!(peek(&slot("a")).await.map(|hit| hit.into_entry()), Some(entry("v")));
 
     let _lease = subject.lease(&slot("leased")).await;
     assert_eq!(peek(&slot("leased")).await, None);
@@ -76,7 +76,9 @@ pub async fn get_many_answers_in_order(subject: CacheSubject) {
     assert_eq!(looks.len(), slots.len());
     for (n, (look, slot)) in looks.into_iter().zip(&slots).enumerate() {
         match look.expect("a healthy cache answers") {
-            Lookup::Hit(hit) if n % 3 == 0 => assert_eq!(hit.entry, entry(slot.key.as_str().to_owned())),
+            Lookup::Hit(hit) if n % 3 == 0 => {
+                assert_eq!(hit.into_entry(), entry(slot.key.as_str().to_owned()))
+            }
             Lookup::Leased(lease) if n % 3 != 0 => assert_eq!(&lease.slot, slot),
             other => panic!("look-up {n} got {other:?}"),
         }
@@ -95,7 +97,7 @@ pub async fn a_dropped_look_up_shifts_nobodys_answer(subject: CacheSubject) {
         poll_once(&mut look).await;
         drop(look);
         let slot = &slots[(n * 7 + 3) % 16];
-        assert_eq!(subject.hit(slot).await.entry, entry(slot.key.as_str().to_owned()));
+        assert_eq!(subject.hit(slot).await.into_entry(), entry(slot.key.as_str().to_owned()));
     }
 }
 

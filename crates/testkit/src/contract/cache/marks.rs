@@ -28,7 +28,7 @@ pub async fn marks_are_confirmed_in_order(subject: CacheSubject) {
         let mark = mark.expect("a healthy cache confirms");
         assert_eq!(&mark.slot, slot);
         assert_eq!(subject.publish(mark, entry(slot.key.as_str().to_owned())).await, Fill::Stored);
-        assert_eq!(subject.hit(slot).await.entry, entry(slot.key.as_str().to_owned()));
+        assert_eq!(subject.hit(slot).await.into_entry(), entry(slot.key.as_str().to_owned()));
     }
 }
 
@@ -43,7 +43,7 @@ pub async fn a_published_entry_is_found(subject: CacheSubject) {
     subject.put(&slot("a"), entry("old")).await;
     let mark = subject.mark(&slot("a")).await;
     assert_eq!(subject.publish(mark, entry("new")).await, Fill::Stored);
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("new"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("new"));
 }
 
 pub async fn a_mark_publishes_once(subject: CacheSubject) {
@@ -51,7 +51,7 @@ pub async fn a_mark_publishes_once(subject: CacheSubject) {
     let second = copied_mark(&mark);
     assert_eq!(subject.publish(mark, entry("first")).await, Fill::Stored);
     assert_eq!(subject.publish(second, entry("second")).await, Fill::Refused);
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("first"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("first"));
 }
 
 pub async fn a_publish_under_a_superseded_mark_is_refused(subject: CacheSubject) {
@@ -60,7 +60,7 @@ pub async fn a_publish_under_a_superseded_mark_is_refused(subject: CacheSubject)
     assert_eq!(subject.publish(older, entry("old")).await, Fill::Refused);
     assert!(matches!(subject.get(&slot("a")).await, Lookup::Marked));
     assert_eq!(subject.publish(newer, entry("new")).await, Fill::Stored);
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("new"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("new"));
 }
 
 pub async fn a_publish_after_invalidate_is_refused(subject: CacheSubject) {
@@ -94,7 +94,7 @@ pub async fn releasing_an_old_lease_leaves_the_mark(subject: CacheSubject) {
     assert!(matches!(subject.get(&slot("a")).await, Lookup::Marked));
     assert_eq!(subject.publish(mark, entry("new")).await, Fill::Stored);
     subject.cache.release(lease);
-    assert_eq!(subject.hit(&slot("a")).await.entry, entry("new"));
+    assert_eq!(subject.hit(&slot("a")).await.into_entry(), entry("new"));
 }
 
 pub async fn an_invalidated_slot_is_empty(subject: CacheSubject) {

@@ -33,7 +33,9 @@ pub async fn random_calls_agree_with_a_model(subject: CacheSubject) {
                     leases.push((at, number, lease));
                     held[at] = Held::Lease(number);
                 }
-                (Lookup::Hit(hit), Held::Value(value)) => assert_eq!(hit.entry, entry(value.to_string())),
+                (Lookup::Hit(hit), Held::Value(value)) => {
+                    assert_eq!(hit.into_entry(), entry(value.to_string()))
+                }
                 (Lookup::Busy, Held::Lease(_)) | (Lookup::Marked, Held::Mark(_)) => {}
                 (look, held) => panic!("call {number}: the model holds {held:?}, the cache said {look:?}"),
             },

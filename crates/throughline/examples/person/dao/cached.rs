@@ -55,7 +55,7 @@ impl PersonDao for CachedPersonDao {
     async fn get(&self, id: &str) -> Result<Answer> {
         // `Resource::get` would do, if nobody wanted to know how the cache is.
         let read = self.persons.space().get(&id.key()?).await?;
-        let person = read.record.map(|record| serde_json::from_slice(&record.value)).transpose()?;
+        let person = read.record().map(|record| serde_json::from_slice(&record.value)).transpose()?;
         Ok(Answer { person, cache_failed: read.served == Served::Bypass(Bypass::CacheError) })
     }
 }
