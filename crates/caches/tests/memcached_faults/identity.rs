@@ -118,7 +118,7 @@ async fn of_two_servers_behind_one_address_only_the_expected_one_is_used() {
     for n in 0..64 {
         let slot = slot(&n.to_string());
         put(&cache, &slot, "v").await;
-        assert_eq!(hit(&right, &slot).await.entry, entry("v"));
+        assert_eq!(hit(&right, &slot).await.into_entry(), entry("v"));
     }
 }
 

@@ -45,7 +45,7 @@ async fn keys_are_spread_and_answered_in_order() {
         fill_all(&cache, &slots).await;
         for (look, slot) in cache.get_many(&slots).await.into_iter().zip(&slots) {
             let Ok(Lookup::Hit(hit)) = look else { panic!("no hit of {slot:?}") };
-            assert_eq!(hit.entry, entry(slot.key.as_str()));
+            assert_eq!(hit.into_entry(), entry(slot.key.as_str()));
         }
         let kept = [0, 1, 2].map(|place: usize| counted(servers[place].address(), "curr_items"));
         assert!(kept.iter().all(|items| (120..300).contains(items)), "{distribution:?}: {kept:?}");
