@@ -27,7 +27,7 @@ async fn ten_thousand_misses_of_a_hundred_keys_are_at_most_a_hundred_loads_withi
         let space = space.clone();
         readers.spawn(async move {
             let key = Key::parse(&(1 + reader % KEYS).to_string()).unwrap();
-            space.get(&key).await.map(|read| read.record.is_some())
+            space.get(&key).await.map(|read| read.record().is_some())
         });
     }
     let answers = readers.join_all().await;
