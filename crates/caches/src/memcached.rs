@@ -108,6 +108,11 @@ impl MemcachedCache {
         self.client.node(node).probe().await
     }
 
+    /// Whether one server is connected and used now.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.client.node(node).is_up()
+    }
+
     /// The counters of one server.
     pub fn stats(&self, node: NodeId) -> &Arc<MemcachedStats> {
         &self.client.node(node).stats

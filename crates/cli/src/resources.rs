@@ -59,7 +59,10 @@ pub(crate) fn stats(args: &StatsArgs) -> miette::Result<ExitCode> {
 fn print_backends(gauges: &[Value], all: bool) {
     let mut shown = String::new();
     for gauge in gauges.iter().filter(|gauge| all || gauge["number"].as_u64() != Some(0)) {
-        let backend = format!("{} {}", text(&gauge["role"]), text(&gauge["backend"]));
+        let mut backend = format!("{} {}", text(&gauge["role"]), text(&gauge["backend"]));
+        if let Some(node) = gauge["node"].as_str() {
+            backend = format!("{backend}, server {node}");
+        }
         if backend != shown {
             say!("{backend}");
             shown = backend;

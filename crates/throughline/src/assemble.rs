@@ -27,7 +27,7 @@ use crate::clock::MonotonicClock;
 use crate::config::{ConfigError, Settings};
 use crate::listing::Listing;
 use crate::tasks::TrackedTasks;
-use crate::throughline::{Notice, Throughline};
+use crate::throughline::Throughline;
 
 type Wrap<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
 
@@ -119,7 +119,7 @@ impl Assembly {
         let sources = source::open_all(&self.settings, &surroundings).await?;
         let mut notices = Vec::new();
         for cache in &caches {
-            notices.extend(cache.complaint().await.map(|text| Notice { text, is_fault: true }));
+            notices.extend(cache.notices().await);
         }
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());

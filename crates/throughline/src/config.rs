@@ -19,6 +19,8 @@ pub use file::{
 };
 pub use secret::Secret;
 pub use settings::{
-    CacheKind, CacheSettings, Listen, ResourceSettings, Settings, SourceKind, SourceSettings, TableChoice,
+    CacheKind, CacheSettings, Listen, MemcachedSettings, ResourceSettings, ServerSettings, Settings,
+    SourceKind, SourceSettings, TableChoice,
 };
 pub use size::{ByteSize, Span};
+pub use throughline_caches::Distribution;

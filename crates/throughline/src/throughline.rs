@@ -22,6 +22,8 @@ pub struct Gauge {
     pub role: &'static str,
     /// The backend's name in the configuration.
     pub backend: String,
+    /// Which server of the backend, if it has several places to count.
+    pub node: Option<String>,
     /// What is counted, in snake case.
     pub name: &'static str,
     /// What it means, in a sentence.

@@ -262,6 +262,10 @@ impl Connection {
         &self.stats
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        matches!(&*self.state.lock(), State::Up(_))
+    }
+
     /// What the server shows, on this connection or, while there is none, on one that is made for that.
     pub(super) async fn identify(&self) -> Result<Nonce> {
         let (reply, answer) = oneshot::channel();

@@ -46,6 +46,10 @@ impl Node {
         settled
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        self.connections.iter().any(|connection| connection.is_up())
+    }
+
     pub(super) async fn identify(&self) -> Result<Nonce> {
         self.connections[0].identify().await
     }

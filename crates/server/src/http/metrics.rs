@@ -60,13 +60,16 @@ fn add_modes(text: &mut Exposition, listings: &[Listing]) {
 /// What the backends count about themselves, each family in one place.
 fn add_gauges(text: &mut Exposition, throughline: &Throughline) {
     let mut gauges = throughline.gauges();
-    gauges.sort_by(|a, b| (a.role, a.name, &a.backend).cmp(&(b.role, b.name, &b.backend)));
+    let order = |gauge: &Gauge| (gauge.role, gauge.name, gauge.backend.clone(), gauge.node.clone());
+    gauges.sort_by_cached_key(order);
     for family in gauges.chunk_by(|a, b| (a.role, a.name) == (b.role, b.name)) {
         let Gauge { role, name, meaning, .. } = &family[0];
         let family_name = format!("throughline_{role}_{name}");
         text.family(&family_name, "gauge", meaning);
         for gauge in family {
-            text.sample(&family_name, &[(role, &gauge.backend)], gauge.number);
+            let mut labels = vec![(*role, gauge.backend.as_str())];
+            labels.extend(gauge.node.as_deref().map(|node| ("node", node)));
+            text.sample(&family_name, &labels, gauge.number);
         }
     }
 }

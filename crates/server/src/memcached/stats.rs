@@ -49,7 +49,8 @@ fn general(session: &Session, out: &mut Vec<u8>) {
         space.stats().for_each(|counter, _, number| stat(out, &format!("resource.{name}.{counter}"), number));
     }
     for gauge in door.throughline.gauges() {
-        let name = format!("{}.{}.{}", gauge.role, gauge.backend, gauge.name);
+        let node = gauge.node.map(|node| format!("{node}.")).unwrap_or_default();
+        let name = format!("{}.{}.{node}{}", gauge.role, gauge.backend, gauge.name);
         stat(out, &name, gauge.number);
     }
 }

@@ -73,6 +73,7 @@ impl House {
             let gauge = |role, backend: &str, name, number| Gauge {
                 role,
                 backend: backend.to_owned(),
+                node: (role == "source").then(|| "a".to_owned()),
                 name,
                 meaning: "What a test counts.",
                 number,
@@ -94,6 +95,7 @@ impl House {
         let gauges = breakers.iter().map(|(role, backend, number)| Gauge {
             role,
             backend: (*backend).to_owned(),
+            node: None,
             name: "breaker",
             meaning: "The breaker.",
             number: *number,

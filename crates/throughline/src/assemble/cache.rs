@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The caches that settings name.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod memcached;
 
-use throughline_caches::{MemcachedCache, MemcachedConfig, MemcachedServer, MemoryCache, MemoryConfig};
-use throughline_core::{Cache, LocalCache, NodeId, NodeName, Nodes};
+use std::sync::Arc;
+
+use throughline_caches::{MemoryCache, MemoryConfig};
+use throughline_core::{Cache, LocalCache, Nodes};
 
 use super::guard::CacheGuard;
 use super::{Surroundings, Wrap};
 use crate::config::{CacheKind, CacheSettings};
-use crate::throughline::Gauge;
+use crate::throughline::{Gauge, Notice};
+use memcached::OpenMemcached;
 
 /// A cache as resources get it.
 pub(super) struct OpenCache {
@@ -29,7 +31,7 @@ pub(super) struct OpenCache {
 
 enum Kind {
     Memory(Arc<MemoryCache>),
-    Memcached(Arc<MemcachedCache>),
+    Memcached(OpenMemcached),
 }
 
 pub(super) fn open_all(
@@ -67,29 +69,15 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
                 guard: None,
             }
         }
-        CacheKind::Memcached { name: server, address, connections, timeout_ms } => {
-            let server = MemcachedServer {
-                name: NodeName::new(server).expect("names are checked when settings are read"),
-                address: address.clone(),
-            };
-            let config = MemcachedConfig {
-                connections: usize::from(*connections),
-                get_timeout_ms: *timeout_ms,
-                ..MemcachedConfig::over(vec![server])
-            };
-            let memcached = Arc::new(MemcachedCache::connect(
-                config,
-                &surroundings.clock,
-                surroundings.rng.clone(),
-                &surroundings.tasks,
-            ));
+        CacheKind::Memcached(settings) => {
+            let memcached = memcached::open(settings, surroundings);
             OpenCache {
-                cache: memcached.clone(),
+                cache: memcached.cache.clone(),
                 local: None,
-                nodes: Some(memcached.clone()),
-                label: format!("{name} (memcached {address})"),
+                nodes: Some(memcached.cache.clone()),
+                label: format!("{name} ({})", memcached.label()),
                 guard: Some(CacheGuard::new(
-                    [format!("cache `{name}`")],
+                    memcached.node_labels(&name),
                     &surroundings.clock,
                     &surroundings.rng,
                 )),
@@ -101,12 +89,12 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
 }
 
 impl OpenCache {
-    /// Waits for the first attempt to reach a server, and says what is wrong with it, if anything is.
-    pub(super) async fn complaint(&self) -> Option<String> {
-        let Kind::Memcached(memcached) = &self.kind else { return None };
-        let error = memcached.probe().await.err()?;
-        let until = "until it answers, reads go to the source and strict writes are refused";
-        Some(format!("cache {} is of no use yet: {error}; {until}", self.label))
+    /// Waits for the first attempts to reach its servers, if it has any, and says how they are.
+    pub(super) async fn notices(&self) -> Vec<Notice> {
+        match &self.kind {
+            Kind::Memory(_) => Vec::new(),
+            Kind::Memcached(memcached) => memcached.notices(&self.name).await,
+        }
     }
 
     /// What it counts about itself.
@@ -114,6 +102,7 @@ impl OpenCache {
         let gauge = |name, meaning, number| Gauge {
             role: "cache",
             backend: self.name.clone(),
+            node: None,
             name,
             meaning,
             number,
@@ -123,25 +112,7 @@ impl OpenCache {
                 gauge("entries", "Entries that are held.", memory.entries() as u64),
                 gauge("bytes", "Bytes of the capacity that are taken.", memory.weight_bytes()),
             ],
-            Kind::Memcached(memcached) => {
-                let stats = memcached.stats(NodeId(0));
-                let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-                vec![
-                    gauge("commands", "Commands that were sent.", read(&stats.commands)),
-                    gauge(
-                        "round_trips",
-                        "Writes to the server; many commands may share one.",
-                        read(&stats.round_trips),
-                    ),
-                    gauge("timeouts", "Commands that were not answered in time.", read(&stats.timeouts)),
-                    gauge("connects", "Connections that were opened.", read(&stats.connects)),
-                    gauge(
-                        "foreign_values",
-                        "Values of strangers that were found and dropped.",
-                        read(&stats.foreign_values),
-                    ),
-                ]
-            }
+            Kind::Memcached(memcached) => memcached.gauges(&self.name),
         };
         gauges.extend(self.guard.iter().flat_map(|guard| guard.gauges(&self.name)));
         gauges

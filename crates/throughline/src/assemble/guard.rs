@@ -99,6 +99,7 @@ impl SourceGuard {
         let gauge = |name, meaning, number| Gauge {
             role: "source",
             backend: self.name.clone(),
+            node: None,
             name,
             meaning,
             number,
@@ -162,6 +163,7 @@ impl CacheGuard {
         let gauge = |counted, meaning, number| Gauge {
             role: "cache",
             backend: name.to_owned(),
+            node: None,
             name: counted,
             meaning,
             number,

@@ -253,6 +253,7 @@ impl OpenSource {
         let gauge = |name, meaning, number| Gauge {
             role: "source",
             backend: self.name.clone(),
+            node: None,
             name,
             meaning,
             number,

@@ -89,7 +89,7 @@ pub enum TablesConfig {
 pub struct CacheConfig {
     /// In this process.
     pub memory: Option<MemoryConfig>,
-    /// On memcached, shared with every daemon that names the same server.
+    /// On memcached, shared with every daemon that names the same servers.
     pub memcached: Option<MemcachedConfig>,
 }
 
@@ -105,8 +105,10 @@ pub struct MemoryConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemcachedConfig {
-    /// The servers; one, in this version.
-    pub servers: Spanned<Vec<ServerConfig>>,
+    /// The servers, each under a name of its own. Every daemon lists the same names; the order does not matter.
+    pub servers: Spanned<Vec<Spanned<ServerConfig>>>,
+    /// Which server keeps a key: `rendezvous`, or `ketama` as libmemcached computes it. Default: `rendezvous`.
+    pub distribution: Option<Spanned<String>>,
     /// Connections per server. Default: 2.
     pub connections: Option<Spanned<u16>>,
     /// The longest time a look-up may take before the source is asked. Default: 20 ms.

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use throughline_core::{Access, Level, ReadStrategy, ResourceName, Ttl, WriteStrategy};
+use throughline_caches::Distribution;
+use throughline_core::{Access, Level, NodeName, ReadStrategy, ResourceName, Ttl, WriteStrategy};
 
 use super::{Config, ConfigError, Secret};
 use crate::listing::Format;
@@ -113,17 +114,30 @@ pub enum CacheKind {
         /// Room in bytes.
         capacity_bytes: u64,
     },
-    /// Entries on a memcached server.
-    Memcached {
-        /// The server's name, the same in every daemon.
-        name: String,
-        /// `host:port`.
-        address: String,
-        /// Connections to it.
-        connections: u16,
-        /// The longest time of a look-up, in milliseconds.
-        timeout_ms: u64,
-    },
+    /// Entries on memcached servers.
+    Memcached(MemcachedSettings),
+}
+
+/// Memcached servers and how they are used.
+#[derive(Clone, Debug)]
+pub struct MemcachedSettings {
+    /// The servers; their names differ.
+    pub servers: Vec<ServerSettings>,
+    /// Which server keeps a key.
+    pub distribution: Distribution,
+    /// Connections to each.
+    pub connections: u16,
+    /// The longest time of a look-up, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A cache server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Its name, the same in every daemon.
+    pub name: NodeName,
+    /// `host:port`.
+    pub address: String,
 }
 
 /// A resource that is served by name.

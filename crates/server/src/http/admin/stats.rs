@@ -33,6 +33,7 @@ fn gauge(gauge: &Gauge) -> Value {
     json!({
         "role": gauge.role,
         "backend": gauge.backend,
+        "node": gauge.node,
         "name": gauge.name,
         "meaning": gauge.meaning,
         "number": gauge.number,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the file to the settings.
 
+mod memcached;
 mod resource;
 
 use std::fmt::Display;
@@ -8,15 +9,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use throughline_core::{Access, NodeName};
+use throughline_core::Access;
 use toml::Spanned;
 
 use super::{CacheKind, CacheSettings, Listen, Settings, SourceKind, SourceSettings, TableChoice};
 use crate::config::error::closest;
 use crate::config::expand::expand;
-use crate::config::file::{
-    CacheConfig, ListenConfig, MemcachedConfig, ServerConfig, SourceConfig, TablesConfig,
-};
+use crate::config::file::{CacheConfig, ListenConfig, SourceConfig, TablesConfig};
 use crate::config::{Config, ConfigError, Secret, Span};
 
 pub(super) const DATA_DIR: &str = "throughline-data";
@@ -25,7 +24,6 @@ const MEMORY_BYTES: u64 = 256 << 20;
 const HTTP_PORT: u16 = 8311;
 const MEMCACHED_PORT: u16 = 11311;
 const STATEMENT_TIMEOUT_MS: u64 = 5_000;
-const LOOK_UP_TIMEOUT_MS: u64 = 20;
 
 type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -216,7 +214,7 @@ fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, 
                 capacity_bytes: capacity.map_or(MEMORY_BYTES, |capacity| capacity.get_ref().0),
             }
         }
-        (None, Some(memcached)) => self::memcached(memcached)?,
+        (None, Some(memcached)) => CacheKind::Memcached(memcached::memcached(memcached)?),
         _ => {
             return Err(ConfigError::new(format!("cache `{}` must be of exactly one kind", name.get_ref()))
                 .at(name.span())
@@ -224,39 +222,6 @@ fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, 
         }
     };
     Ok(CacheSettings { name: name.get_ref().clone(), kind })
-}
-
-fn memcached(config: &MemcachedConfig) -> Result<CacheKind, ConfigError> {
-    let [server] = config.servers.get_ref().as_slice() else {
-        return Err(ConfigError::new("a memcached cache has one server in this version")
-            .at(config.servers.span())
-            .help("write servers = [\"127.0.0.1:11211\"]"));
-    };
-    let (name, address) = match server {
-        ServerConfig::Address(address) => (address, address),
-        ServerConfig::Named { name, address } => (name, address),
-    };
-    let port = address
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((!host.is_empty()).then_some(port)?.parse::<u16>()));
-    if !matches!(port, Some(Ok(1..))) {
-        return Err(ConfigError::new("not a server's address")
-            .at(config.servers.span())
-            .help("write \"127.0.0.1:11211\""));
-    }
-    if NodeName::new(name).is_none() {
-        return Err(ConfigError::new("a server's name has 1 to 128 printable characters and no blanks")
-            .at(config.servers.span()));
-    }
-    Ok(CacheKind::Memcached {
-        name: name.clone(),
-        address: address.clone(),
-        connections: config.connections.as_ref().map_or(Ok(2), |written| within(written, 1, 64))?,
-        timeout_ms: config
-            .timeout
-            .as_ref()
-            .map_or(Ok(LOOK_UP_TIMEOUT_MS), |written| span_ms(written, 1, 10_000))?,
-    })
 }
 
 fn within<N>(written: &Spanned<N>, min: N, max: N) -> Result<N, ConfigError>

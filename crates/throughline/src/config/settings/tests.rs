@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises of the configuration.
 
-use super::{CacheKind, Settings, SourceKind, TableChoice};
+use super::{CacheKind, Distribution, Settings, SourceKind, TableChoice};
 use crate::config::ConfigError;
 use throughline_core::{Access, Level};
 
@@ -39,7 +39,9 @@ fn a_whole_file_becomes_settings_and_shows_no_secret() {
     let person = &settings.resources[0];
     assert_eq!((person.table.as_str(), person.cache, person.level), ("person", Some(0), Some(Level::Strict)));
     assert_eq!((person.access, person.ttl.entry_ms), (Access::Write, 300_000));
-    assert!(matches!(&settings.caches[0].kind, CacheKind::Memcached { name, .. } if name == "a"));
+    let CacheKind::Memcached(memcached) = &settings.caches[0].kind else { panic!("not memcached") };
+    assert_eq!(memcached.servers[0].name.as_str(), "a");
+    assert_eq!(memcached.distribution, Distribution::Rendezvous);
     assert!(settings.listen.memcached.is_none() && settings.plain_bytes.is_none());
     assert!(
         matches!(&settings.sources[0].kind, SourceKind::Mysql { url, .. } if url.reveal().contains("hunter2"))
@@ -98,4 +100,59 @@ fn a_url_alone_serves_every_table_for_reading() {
 #[test]
 fn an_empty_file_is_told_what_to_add() {
     assert!(mistake("").to_string().contains("[sources.NAME]"));
+}
+
+/// The mistake in `memcached = { … }`, and the words that it underlines.
+fn memcached_mistake(memcached: &str) -> (ConfigError, String) {
+    let servers = "servers = [{ name = \"a\", address = \"127.0.0.1:11211\" }]";
+    assert!(WHOLE.contains(servers));
+    let text = WHOLE.replace(servers, memcached);
+    let mistake = mistake(&text);
+    let underlined = text[mistake.span.clone().expect("a place")].to_owned();
+    (mistake, underlined)
+}
+
+#[test]
+fn servers_are_told_apart_and_each_mistake_is_at_its_place() {
+    for (memcached, underlined, words) in [
+        ("servers = []", "[]", "1 to 1024 servers"),
+        (r#"servers = ["a:1", "b"]"#, "\"b\"", "not a server's address"),
+        (r#"servers = ["a:1", ":2"]"#, "\":2\"", "not a server's address"),
+        (r#"servers = ["a:1", "a:1"]"#, "\"a:1\"", "two servers have the name `a:1`"),
+        (
+            r#"servers = ["a:1", { name = "a:1", address = "b:1" }]"#,
+            r#"{ name = "a:1", address = "b:1" }"#,
+            "two servers have the name",
+        ),
+        (
+            r#"servers = ["a:1", { name = "b", address = "a:1" }]"#,
+            r#"{ name = "b", address = "a:1" }"#,
+            "two servers have the address `a:1`",
+        ),
+        (
+            r#"servers = [{ name = "a b", address = "a:1" }]"#,
+            r#"{ name = "a b", address = "a:1" }"#,
+            "a server's name",
+        ),
+        (r#"servers = ["a:1"], distribution = "ketema""#, "\"ketema\"", "there is no distribution `ketema`"),
+    ] {
+        let (mistake, at) = memcached_mistake(memcached);
+        assert_eq!(at, underlined, "{mistake}");
+        assert!(mistake.message.contains(words), "{mistake}");
+        assert!(mistake.help.is_some(), "{mistake}");
+    }
+    let (mistake, _) = memcached_mistake(r#"servers = ["a:1"], distribution = "ketema""#);
+    assert_eq!(mistake.help.as_deref(), Some("did you mean `ketama`?"));
+}
+
+#[test]
+fn several_servers_and_their_distribution_are_taken() {
+    let servers = "servers = [{ name = \"a\", address = \"127.0.0.1:11211\" }]";
+    let several =
+        r#"servers = ["10.0.0.1:11211", { name = "b", address = "[::1]:11211" }], distribution = "ketama""#;
+    let settings = Settings::parse(&WHOLE.replace(servers, several), &environment).expect("settings");
+    let CacheKind::Memcached(memcached) = &settings.caches[0].kind else { panic!("not memcached") };
+    let named = memcached.servers.iter().map(|server| (server.name.as_str(), server.address.as_str()));
+    assert!(named.eq([("10.0.0.1:11211", "10.0.0.1:11211"), ("b", "[::1]:11211")]));
+    assert_eq!(memcached.distribution, Distribution::Ketama);
 }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memcached caches, from the file to the settings.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use throughline_caches::Distribution;
+use throughline_core::NodeName;
+use toml::Spanned;
+
+use super::{find, span_ms, within};
+use crate::config::ConfigError;
+use crate::config::file::{MemcachedConfig, ServerConfig};
+use crate::config::settings::{MemcachedSettings, ServerSettings};
+
+const LOOK_UP_TIMEOUT_MS: u64 = 20;
+const DISTRIBUTIONS: [(&str, Distribution); 2] =
+    [("rendezvous", Distribution::Rendezvous), ("ketama", Distribution::Ketama)];
+
+pub(super) fn memcached(config: &MemcachedConfig) -> Result<MemcachedSettings, ConfigError> {
+    Ok(MemcachedSettings {
+        servers: servers(&config.servers)?,
+        distribution: config.distribution.as_ref().map_or(Ok(Distribution::default()), distribution)?,
+        connections: config.connections.as_ref().map_or(Ok(2), |written| within(written, 1, 64))?,
+        timeout_ms: config
+            .timeout
+            .as_ref()
+            .map_or(Ok(LOOK_UP_TIMEOUT_MS), |written| span_ms(written, 1, 10_000))?,
+    })
+}
+
+fn servers(written: &Spanned<Vec<Spanned<ServerConfig>>>) -> Result<Vec<ServerSettings>, ConfigError> {
+    let servers = written.get_ref();
+    if servers.is_empty() || servers.len() > throughline_caches::MemcachedConfig::SERVER_COUNT_MAX {
+        let max = throughline_caches::MemcachedConfig::SERVER_COUNT_MAX;
+        return Err(ConfigError::new(format!("a memcached cache has 1 to {max} servers"))
+            .at(written.span())
+            .help("write servers = [\"127.0.0.1:11211\"]"));
+    }
+    let servers = servers.iter().map(server).collect::<Result<Vec<_>, _>>()?;
+    let (mut names, mut addresses) = (HashSet::new(), HashSet::new());
+    for (server, written) in servers.iter().zip(written.get_ref()) {
+        if !names.insert(&server.name) {
+            return Err(ConfigError::new(format!("two servers have the name `{}`", server.name))
+                .at(written.span())
+                .help("the name decides which keys a server keeps, so each has one of its own"));
+        }
+        if !addresses.insert(&server.address) {
+            return Err(ConfigError::new(format!("two servers have the address `{}`", server.address))
+                .at(written.span())
+                .help("list each server once"));
+        }
+    }
+    Ok(servers)
+}
+
+fn server(written: &Spanned<ServerConfig>) -> Result<ServerSettings, ConfigError> {
+    let (name, address) = match written.get_ref() {
+        ServerConfig::Address(address) => (address, address),
+        ServerConfig::Named { name, address } => (name, address),
+    };
+    check_address(address, written.span())?;
+    let name = NodeName::new(name).ok_or_else(|| {
+        ConfigError::new(format!(
+            "a server's name has 1 to {} printable characters and no blanks",
+            NodeName::LEN_MAX
+        ))
+        .at(written.span())
+        .help("write { name = \"a\", address = \"127.0.0.1:11211\" }")
+    })?;
+    Ok(ServerSettings { name, address: address.clone() })
+}
+
+fn check_address(address: &str, span: Range<usize>) -> Result<(), ConfigError> {
+    let port = address
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((!host.is_empty()).then_some(port)?.parse::<u16>()));
+    if !matches!(port, Some(Ok(1..))) {
+        return Err(ConfigError::new("not a server's address").at(span).help("write \"127.0.0.1:11211\""));
+    }
+    Ok(())
+}
+
+fn distribution(written: &Spanned<String>) -> Result<Distribution, ConfigError> {
+    let place = find("distribution", written, DISTRIBUTIONS.iter().map(|(name, _)| *name))?;
+    Ok(DISTRIBUTIONS[place].1)
+}
