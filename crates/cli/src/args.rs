@@ -76,6 +76,12 @@ pub(crate) struct InitArgs {
     /// Show the SQL and the rights that a daemon needs, and touch nothing
     #[arg(long)]
     pub(crate) print: bool,
+    /// Put triggers on these tables, so that what other programs write to them is seen within a tenth of a second
+    #[arg(long, value_name = "TABLE", num_args = 1.., conflicts_with = "remove")]
+    pub(crate) outbox: Vec<String>,
+    /// Remove every table and trigger of ours; stop the daemons first
+    #[arg(long, conflicts_with = "print")]
+    pub(crate) remove: bool,
 }
 
 #[derive(Debug, ClapArgs)]

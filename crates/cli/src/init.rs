@@ -4,12 +4,12 @@
 use std::process::ExitCode;
 
 use miette::miette;
-use throughline::{install, install_script};
+use throughline::{OutboxPlan, install, install_script};
 
 use crate::args::InitArgs;
 use crate::out::say;
 use crate::serve::runtime;
-use crate::settings::load;
+use crate::settings::{Loaded, load};
 
 pub(crate) fn run(args: &InitArgs) -> miette::Result<ExitCode> {
     if args.source.url.is_none() && args.source.config.is_none() {
@@ -19,15 +19,47 @@ pub(crate) fn run(args: &InitArgs) -> miette::Result<ExitCode> {
         ));
     }
     let loaded = load(&args.source)?;
+    if args.remove {
+        for source in &loaded.settings.sources {
+            let removed = runtime()?.block_on(OutboxPlan::Remove.carry_out(source));
+            let removed = removed.map_err(|mistake| loaded.report(mistake))?;
+            say!("{}: our own tables and triggers were removed ({} statements)", source.name, removed.len());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.print {
         for line in install_script(&loaded.settings).map_err(|mistake| loaded.report(mistake))? {
             say!("{line}");
         }
-        return Ok(ExitCode::SUCCESS);
+        return outbox(args, &loaded);
     }
     let installed = runtime()?.block_on(install(&loaded.settings));
     for installation in installed.map_err(|mistake| loaded.report(mistake))? {
         say!("{}: {}", installation.source, installation.done);
+    }
+    outbox(args, &loaded)
+}
+
+/// The outbox, if one was asked for.
+fn outbox(args: &InitArgs, loaded: &Loaded) -> miette::Result<ExitCode> {
+    if args.outbox.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let [source] = loaded.settings.sources.as_slice() else {
+        return Err(miette!("the configuration has several sources; name the outbox's database by its url"));
+    };
+    let tables = args.outbox.clone();
+    let plan = if args.print { OutboxPlan::Print(tables) } else { OutboxPlan::Install(tables) };
+    let statements = runtime()?.block_on(plan.carry_out(source));
+    let statements = statements.map_err(|mistake| loaded.report(mistake))?;
+    if args.print {
+        statements.iter().for_each(|statement| say!("{statement}"));
+    } else {
+        say!(
+            "{}: an outbox tells what others write to {}; restart the daemons",
+            source.name,
+            args.outbox.join(", ")
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

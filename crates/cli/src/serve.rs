@@ -95,6 +95,7 @@ pub(crate) fn print_resources(throughline: &Throughline) {
             policy.access,
         );
         say!("{:<width$}  {}: {}", "", policy.level, about.level_reason);
+        say!("{:<width$}  {}", "", about.others_seen);
         if let Some(remedy) = &about.remedy {
             say!("{:<width$}  try: {remedy}", "");
         }

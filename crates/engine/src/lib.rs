@@ -2,8 +2,10 @@
 //! The strategies: the only code that moves data between a source and a cache.
 //!
 //! A [`Space`] is one resource, as bytes. Its reads are in `read/`, its writes in `write/`, the switch in
-//! `mode.rs`, and every counter in `stats.rs`. No backend is named here.
+//! `mode.rs`, what other programs' writes do to its entries in `invalidation.rs`, and every counter in `stats.rs`. No backend is named here.
 
+mod freshness;
+mod invalidation;
 mod lease;
 mod mark;
 mod mode;
@@ -15,6 +17,7 @@ mod space;
 mod stats;
 mod write;
 
+pub use invalidation::{Invalidation, InvalidationStats};
 pub use policy::{Generations, Policy};
 pub use read::{Bypass, Get, Read, Served};
 pub use space::{Space, SpaceParts};

@@ -67,6 +67,8 @@ pub enum Bypass {
     Refused,
     /// The entry was made under another schema or by a stranger.
     Foreign,
+    /// The entry is older than it may be while news of other programs' writes are late.
+    Old,
 }
 
 impl Read {
@@ -148,7 +150,7 @@ pub(crate) async fn cached(space: &Arc<Space>, key: &Key) -> Result<Option<Read>
         return Ok(None);
     }
     let hit = cache.peek(&space.slot(key)).await?;
-    let hit = hit.filter(|hit| hit.fingerprint() == space.parts.fingerprint);
+    let hit = hit.filter(|hit| space.may_use(hit));
     Ok(hit.map(|hit| {
         space.count_hit(&hit);
         Read::from_hit(hit)
@@ -187,6 +189,7 @@ impl Space {
             Bypass::Marked => &stats.bypass_marked,
             Bypass::Refused => &stats.bypass_refused,
             Bypass::Foreign => &stats.bypass_foreign,
+            Bypass::Old => &stats.bypass_old,
         };
         counter.add(1);
     }

@@ -8,10 +8,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Clock, Effect, Entry, Error, ErrorKind, Fill, Fingerprint,
     Generation, Hit, Key, Loader, LocalCache, Mode, NodeId, Nodes, Record, ResourceName, Result, Rng, Route,
-    Slot, SlotRef, Tasks, Touch, Ttl, Write, Writer,
+    Slot, SlotRef, Tasks, Tick, Touch, Ttl, Write, Writer,
 };
 use throughline_resilience::{Rate, SingleFlight};
 
+use crate::freshness::Freshness;
 use crate::mode::ModeCell;
 use crate::outage::Outage;
 use crate::owed::Owed;
@@ -64,6 +65,7 @@ pub struct Space {
     /// source joins a flight that may find an entry.
     pub(crate) bypass_flights: SingleFlight<Result<Read>>,
     pub(crate) owed: Owed,
+    freshness: Freshness,
     pub(crate) cache_outage: Outage,
     pub(crate) source_outage: Outage,
     pub(crate) stats: SpaceStats,
@@ -90,6 +92,7 @@ impl Space {
             flights: SingleFlight::default(),
             bypass_flights: SingleFlight::default(),
             owed: Owed::default(),
+            freshness: Freshness::default(),
             cache_outage: Outage::default(),
             source_outage: Outage::default(),
             stats: SpaceStats::default(),
@@ -156,7 +159,7 @@ impl Space {
     #[inline]
     pub fn try_get(&self, key: &str) -> Option<Hit> {
         let local = self.parts.local.as_ref()?;
-        if self.mode.get() != Mode::Cache || self.owed.any() {
+        if self.mode.get() != Mode::Cache || self.owed.any() || self.freshness.is_limited() {
             return None;
         }
         let slot = SlotRef { resource: &self.parts.name, generation: self.generation(), key };
@@ -278,6 +281,42 @@ impl Space {
         self.stats.generations.add(1);
         tracing::info!(resource = %self.name(), why, "all entries dropped");
         true
+    }
+
+    /// Lets no entry be used that may hold what was read before `event`: a whole table changed then.
+    pub(crate) fn forget_older(&self, event: Tick) {
+        if !self.drop_entries("another program changed the table") {
+            self.freshness.raise_floor(event);
+        }
+    }
+
+    /// Notes that news of other programs' writes were last complete `late_ms` ago.
+    pub(crate) fn note_news(&self, late_ms: u64) {
+        let limit_ms = self.parts.policy.staleness_ms_max;
+        let late = late_ms >= limit_ms;
+        if !self.freshness.set_late(late) {
+            return;
+        }
+        if late {
+            let text =
+                "news of other programs' writes are late: older entries are not used until they come again";
+            tracing::warn!(resource = %self.name(), limit_ms, "{text}");
+        } else {
+            tracing::info!(resource = %self.name(), "news of other programs' writes are in time again");
+        }
+    }
+
+    /// Whether news of other programs' writes are late, so that entries older than the resource's
+    /// `staleness_ms_max` are not used.
+    pub fn is_news_late(&self) -> bool {
+        self.freshness.is_late()
+    }
+
+    /// Whether the entry that was found may be used, as far as its age and schema tell.
+    pub(crate) fn may_use(&self, hit: &Hit) -> bool {
+        hit.fingerprint() == self.parts.fingerprint
+            && (!self.freshness.is_limited()
+                || self.freshness.allows(hit, self.parts.clock.now(), self.parts.policy.staleness_ms_max))
     }
 
     /// The life of a new entry: shortened by chance, so that what was filled together does not expire together.

@@ -111,6 +111,7 @@ counters! {
     bypass_refused: Counter = "Reads for which the cache gave no lease.";
     bypass_foreign: Counter = "Reads that found an entry of another schema or database, which was dropped.";
     bypass_over_rate: Counter = "Reads that were refused, because as many as `max_bypass_rate` allows went past the cache.";
+    bypass_old: Counter = "Reads that found an entry from before news of other programs' writes were late or a whole table changed.";
     writes: Counter = "Writes that were committed.";
     write_refusals: Counter = "Writes whose condition did not hold.";
     write_errors: Counter = "Writes that failed before the commit; nothing was written.";
@@ -119,6 +120,7 @@ counters! {
     publishes: Counter = "Written values that the cache took.";
     publishes_refused: Counter = "Written values that the cache refused, because a later write marked the key.";
     invalidations: Counter = "Entries that were invalidated on demand.";
+    invalidations_fed: Counter = "Entries that were invalidated because another program changed the row.";
     invalidations_owed: Counter = "Bounded writes whose invalidation the cache did not confirm at once; retried in the background.";
     shadow_compared: Counter = "Answers of the source that were compared with an entry, in mode `shadow`.";
     shadow_differences: Counter = "Entries that differed from the source in mode `shadow`.";

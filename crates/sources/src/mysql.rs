@@ -12,6 +12,7 @@ mod config;
 mod control;
 mod flavour;
 mod map;
+mod outbox;
 mod plan;
 mod queue;
 mod reader;
@@ -40,6 +41,7 @@ use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping};
 
 pub use config::{MysqlConfig, Password};
 pub use control::{MysqlControl, install, install_script};
+pub use outbox::{Consumer, MysqlFeed};
 pub use stats::MysqlStats;
 pub use table::MysqlTable;
 

@@ -11,6 +11,7 @@ mod dialect;
 mod json;
 mod key;
 mod mapping;
+pub(crate) mod outbox;
 mod read;
 mod row;
 mod statement;

@@ -12,6 +12,7 @@ mod config;
 mod held;
 mod lock;
 mod map;
+mod outbox;
 mod plan;
 mod prepared;
 mod queue;
@@ -31,6 +32,7 @@ use tokio::sync::{oneshot, watch};
 use crate::sql::{HiddenChange, Mapping, Table, TableMapping, hidden_changes};
 
 pub use config::SqliteConfig;
+pub use outbox::{SqliteFeed, install_outbox, outbox_statements, remove_own};
 pub use stats::SqliteStats;
 pub use table::SqliteTable;
 
@@ -94,6 +96,8 @@ impl SqliteSource {
             lock: if config.read_only { None } else { lock::FileLock::take(&config.path) },
             file,
         };
+        let fed = outbox::fed(&connection, &shared.tables)
+            .map_err(|cause| map::error(OPEN, &shared.file, cause))?;
         let held = Arc::default();
         let (alive, ended) = watch::channel(());
         let alive = Arc::new(alive);
@@ -105,6 +109,7 @@ impl SqliteSource {
             counters: Arc::clone(&shared.counters),
             tables: Arc::clone(&shared.tables),
             prepared_wait: Duration::from_millis(config.prepared_ms_max.into()),
+            fed,
             seen,
         };
         // From here on dropping `source` ends whatever threads were begun.

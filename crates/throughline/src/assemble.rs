@@ -7,9 +7,11 @@
 
 mod about;
 mod cache;
+mod feed;
 mod guard;
 mod install;
 mod level;
+mod outbox;
 mod resource;
 mod source;
 
@@ -28,6 +30,8 @@ use crate::config::{ConfigError, Settings};
 use crate::listing::Listing;
 use crate::tasks::TrackedTasks;
 use crate::throughline::Throughline;
+
+pub use outbox::OutboxPlan;
 
 type Wrap<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
 
@@ -127,13 +131,14 @@ impl Assembly {
             listings.push(self.resource(settings, &sources, &caches, &surroundings).await?);
         }
         resource::introduce_siblings(&chosen, &listings);
-        source::watch_all(&sources, &chosen, &listings, &surroundings);
+        let feeds = feed::start_all(&sources, &chosen, &listings, &surroundings);
         let plain = self.settings.plain_bytes.map(|bytes| plain(bytes, &surroundings.clock));
         let guards = surroundings.guards;
         let gauges = move || {
             let caches = caches.iter().flat_map(cache::OpenCache::gauges);
             let sources = sources.iter().flat_map(source::OpenSource::gauges);
-            caches.chain(sources).chain(guards.iter().flat_map(SourceGuard::gauges)).collect()
+            let feeds = feeds.iter().flat_map(feed::OpenFeed::gauges);
+            caches.chain(sources).chain(feeds).chain(guards.iter().flat_map(SourceGuard::gauges)).collect()
         };
         Ok(Throughline::new(listings, plain, gauges, surroundings.tasks, notices))
     }

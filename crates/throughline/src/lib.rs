@@ -35,7 +35,7 @@ mod resource;
 mod tasks;
 mod throughline;
 
-pub use assemble::{Assembly, Installation, install, install_script};
+pub use assemble::{Assembly, Installation, OutboxPlan, install, install_script};
 pub use clock::MonotonicClock;
 pub use listing::{About, Field, Format, JsonType, Listing};
 pub use record_key::{KeyPart, RecordKey};

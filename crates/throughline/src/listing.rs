@@ -33,6 +33,8 @@ pub struct About {
     pub level_reason: String,
     /// What to do for a higher level, if there is something to do.
     pub remedy: Option<String>,
+    /// When another program's SQL is seen.
+    pub others_seen: String,
 }
 
 /// What a value is.

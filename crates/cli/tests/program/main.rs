@@ -11,6 +11,7 @@ mod commands;
 mod found;
 mod init;
 mod mistakes;
+mod outbox;
 mod servers;
 
 use std::process::{Command, Output};

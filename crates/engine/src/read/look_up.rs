@@ -37,14 +37,16 @@ pub(super) async fn judge(
 ) -> Found {
     space.cache_outage.note("cache", space.name(), answer.as_ref());
     match answer {
-        Ok(Lookup::Hit(hit)) if hit.fingerprint() == space.parts.fingerprint => {
+        Ok(Lookup::Hit(hit)) if space.may_use(&hit) => {
             space.count_hit(&hit);
             Found::Answer(Read::from_hit(hit))
         }
-        Ok(Lookup::Hit(_)) => {
-            // An entry from before an ALTER, or of another database: it must go, whoever reads next.
+        Ok(Lookup::Hit(hit)) => {
+            // An entry from before an ALTER, of another database, or too old to be trusted: it must go, whoever
+            // reads next.
             drop(cache.invalidate(std::slice::from_ref(slot)).await);
-            Found::Past(Bypass::Foreign)
+            let is_ours = hit.fingerprint() == space.parts.fingerprint;
+            Found::Past(if is_ours { Bypass::Old } else { Bypass::Foreign })
         }
         Ok(Lookup::Leased(lease)) => Found::Leased(HeldLease::new(cache.clone(), lease)),
         Ok(Lookup::Busy) => Found::Wait(Bypass::Busy),

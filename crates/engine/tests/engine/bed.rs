@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use throughline_caches::{MemoryCache, MemoryConfig};
 use throughline_core::{
-    Access, Cache, Change, Condition, Effect, Fingerprint, Key, Level, LocalCache, ResourceName, Result, Rng,
-    Scope, Target, Write,
+    Access, Cache, Change, Condition, Effect, Feed, Fingerprint, Key, Level, LocalCache, ResourceName,
+    Result, Rng, Scope, Target, Tasks as _, Write,
 };
-use throughline_engine::{Generations, Policy, Space, SpaceParts};
+use throughline_engine::{Generations, Invalidation, InvalidationStats, Policy, Space, SpaceParts};
 use throughline_resilience::Rate;
 use throughline_testkit::{FlakyCache, MapSource, TestTasks, TokioClock};
 
@@ -79,6 +79,15 @@ impl Bed {
             parts(name, &self.source, &self.cache, &self.memory, &self.clock, strict(), self.cache.scope());
         parts.bypass_rate = Some(Arc::new(Rate::new(per_second, self.clock.clone())));
         Space::new(parts)
+    }
+
+    /// Starts feeding `spaces` with the news of the table `t` from `feed`.
+    pub(crate) fn feed(&self, feed: Arc<dyn Feed>, spaces: Vec<Arc<Space>>) -> Arc<InvalidationStats> {
+        let tables = [("t".into(), spaces)].into();
+        let invalidation = Invalidation::new(feed, tables, self.clock.clone());
+        let stats = invalidation.stats();
+        TestTasks.spawn("invalidate by a feed", Box::pin(invalidation.run()));
+        stats
     }
 
     pub(crate) async fn get(&self, text: &str) -> Option<String> {

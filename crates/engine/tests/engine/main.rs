@@ -5,6 +5,7 @@
 
 mod bed;
 mod bulk;
+mod feeds;
 mod model;
 mod reads;
 mod switch;

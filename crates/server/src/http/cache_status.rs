@@ -35,5 +35,6 @@ fn reason(why: Bypass, mode: Mode) -> &'static str {
         Bypass::Marked => "being written",
         Bypass::Refused => "no lease",
         Bypass::Foreign => "foreign entry",
+        Bypass::Old => "old entry",
     }
 }

@@ -151,6 +151,7 @@ pub(crate) fn about_person() -> About {
         format: Format::Json,
         level_reason: "a test asked for it".to_owned(),
         remedy: None,
+        others_seen: String::new(),
     }
 }
 

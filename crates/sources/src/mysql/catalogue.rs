@@ -7,6 +7,7 @@ use mysql_async::{Row, Value};
 
 use super::client::Session;
 use super::map::Failure;
+use crate::sql::outbox::OWN_PREFIX;
 use crate::sql::{Action, Column, ForeignKey, Kind, Table, Trigger};
 
 /// A table and what only MySQL says about it.
@@ -51,6 +52,8 @@ pub(super) async fn read(session: &mut Session, database: &str) -> Result<Vec<Fo
     };
     let mut tables: BTreeMap<String, Found> =
         rows(TABLES).await?.iter().map(|row| (text(row, 0), table(database, row))).collect();
+    // Our own tables are never resources.
+    tables.retain(|name, _| !name.starts_with(OWN_PREFIX));
     let columns = rows(COLUMNS).await?;
     let (unique, references, triggers) =
         (rows(UNIQUE).await?, rows(REFERENCES).await?, rows(TRIGGERS).await?);
@@ -246,14 +249,14 @@ fn choices(column_type: &str) -> Vec<String> {
     choices
 }
 
-fn text(row: &Row, place: usize) -> String {
+pub(super) fn text(row: &Row, place: usize) -> String {
     match row.as_ref(place) {
         Some(Value::Bytes(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
         _ => String::new(),
     }
 }
 
-fn integer(row: &Row, place: usize) -> Option<u64> {
+pub(super) fn integer(row: &Row, place: usize) -> Option<u64> {
     match row.as_ref(place)? {
         Value::UInt(number) => Some(*number),
         Value::Int(number) => u64::try_from(*number).ok(),

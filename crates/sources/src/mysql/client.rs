@@ -42,6 +42,8 @@ pub(super) enum Role {
     Control,
     /// Reading the catalogue, which is not counted.
     Catalogue,
+    /// Taking news, which is not counted either.
+    Feed,
 }
 
 /// A server, as whoever connects sees it.
@@ -125,6 +127,11 @@ impl Server {
         {
             session.command(statement).await.map_err(failed)?;
         }
+        if let (Role::Writer, Some(consumer)) = (role, &config.consumer) {
+            // The triggers of an outbox look at it: what is written here need not come back as news.
+            let name = consumer.name().replace(['\'', '\\'], "");
+            session.command(&format!("SET @tl_origin = '{name}'")).await.map_err(failed)?;
+        }
         session.role = role;
         if role == Role::Control {
             session.limit = session.limit.min(CONTROL_LIMIT);
@@ -194,6 +201,23 @@ impl Session {
         .await
     }
 
+    /// Runs a statement with values that will not come again, so that it is not kept prepared.
+    pub(super) async fn run_once(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> std::result::Result<Answer, Failure> {
+        self.guarded(async |conn: &mut Conn| {
+            let statement = conn.prep(sql).await?;
+            let mut result = conn.exec_iter(&statement, values).await?;
+            let rows = result.collect().await?;
+            result.drop_result().await?;
+            conn.close(statement).await?;
+            Ok(Answer { rows, ..Answer::default() })
+        })
+        .await
+    }
+
     /// Runs a statement that has no values and need not be prepared.
     pub(super) async fn command(&mut self, sql: &str) -> std::result::Result<Answer, Failure> {
         self.guarded(async |conn: &mut Conn| {
@@ -225,7 +249,7 @@ impl Session {
             Role::Reader => Counters::add(&counters.read_statements, 1),
             Role::Writer => Counters::add(&counters.write_statements, 1),
             Role::Control => Counters::add(&counters.control_statements, 1),
-            Role::Catalogue => {}
+            Role::Catalogue | Role::Feed => {}
         }
         let failure = match timeout(self.limit, work(conn)).await {
             Ok(Ok(answer)) => return Ok(answer),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::outbox::Consumer;
 use percent_encoding::percent_decode_str;
 use throughline_core::{Error, ErrorKind, Result};
 
@@ -41,6 +42,9 @@ pub struct MysqlConfig {
     pub password: Password,
     /// The database whose tables are served.
     pub database: String,
+    /// Which consumer of an outbox the writes of these connections reach anyway, because they are marked in its
+    /// cache; `None` (the default) makes them news for everybody.
+    pub consumer: Option<Consumer>,
     /// Connections for reads, at least 1; the default is 3. Few are enough, because waiting look-ups are joined.
     pub reader_count: usize,
     /// Connections for writes, at least 1; the default is 8. Each holds one transaction from prepare to commit.
@@ -70,6 +74,7 @@ impl MysqlConfig {
             user: user.into(),
             password: Password::default(),
             database: database.into(),
+            consumer: None,
             reader_count: 3,
             writer_count: 8,
             connect_timeout_ms: 2_000,

@@ -337,7 +337,7 @@ fn quoted(name: &str) -> String {
     text
 }
 
-fn account(config: &MysqlConfig) -> String {
+pub(super) fn account(config: &MysqlConfig) -> String {
     format!("'{}'@'%'", config.user.replace('\\', "\\\\").replace('\'', "''"))
 }
 

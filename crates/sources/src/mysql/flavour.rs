@@ -58,6 +58,11 @@ impl Flavour {
         self.is_mariadb
     }
 
+    /// Whether a look-up with a lock can leave out what others have locked.
+    pub(super) fn skips_locked(self) -> bool {
+        !self.is_mariadb || self.version >= (10, 6, 0)
+    }
+
     /// The statement that a connection begins with.
     ///
     /// * Strict mode, so that a value which does not fit is refused instead of bent; but zero dates are let

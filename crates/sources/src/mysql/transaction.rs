@@ -90,13 +90,14 @@ impl Prepared for MysqlPrepared {
     }
 }
 
-/// Waits for the decision on the session's transaction, at most `life`, and carries it out.
+/// Waits for the decision on the session's transaction, at most `life`, and carries it out; whether the
+/// transaction is known to be committed.
 pub(super) async fn settle(
     session: &mut Session,
     table: &str,
     mut decision: oneshot::Receiver<Decision>,
     life: Duration,
-) {
+) -> bool {
     let decided = match timeout(life, &mut decision).await {
         Ok(decided) => decided.ok(),
         Err(_) => {
@@ -111,8 +112,10 @@ pub(super) async fn settle(
             if matches!(outcome, Err(Failure::Server { .. })) {
                 roll_back(session).await;
             }
+            let committed = outcome.is_ok();
             // Nobody may be waiting any more; the commit took place all the same.
             let _ = reply.send(outcome.map(drop).map_err(|failure| commit_error(table, &failure)));
+            committed
         }
         Some(Decision::RollBack(reply)) => {
             let outcome = session.command("ROLLBACK").await;
@@ -122,8 +125,12 @@ pub(super) async fn settle(
             }
             let error = |failure| statement_error(ROLL_BACK, table, &failure, &|_| false);
             let _ = reply.send(outcome.map(drop).map_err(error));
+            false
         }
-        None => roll_back(session).await,
+        None => {
+            roll_back(session).await;
+            false
+        }
     }
 }
 

@@ -3,10 +3,8 @@
 
 use rusqlite::{Connection, Result, Row};
 
+use crate::sql::outbox::OWN_PREFIX;
 use crate::sql::{Action, Column, ForeignKey, Kind, Table, Trigger};
-
-/// The prefix of Throughline's own tables, which are never resources.
-const OWN_PREFIX: &str = "tl_";
 
 /// All tables and views of the main database, by name.
 pub(super) fn read(connection: &Connection) -> Result<Vec<Table>> {

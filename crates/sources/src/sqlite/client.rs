@@ -55,6 +55,11 @@ pub(super) fn open_reader(config: &SqliteConfig) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a connection that writes and leaves the file's settings as they are.
+pub(super) fn open_plainly(config: &SqliteConfig) -> Result<Connection> {
+    open(config, false)
+}
+
 const OPEN: &str = "open an SQLite database";
 
 fn open(config: &SqliteConfig, read_only: bool) -> Result<Connection> {

@@ -14,10 +14,12 @@ use super::apply::{Step, WRITE};
 use super::catalogue;
 use super::held::Held;
 use super::map::is_io;
+use super::outbox::Found;
 use super::plan::Plan;
 use super::prepared::{SqlitePrepared, Verdict, prepared};
 use super::queue::{Queue, Waiting};
 use super::stats::Counters;
+use crate::sql::outbox::KeyMaps;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -26,6 +28,12 @@ pub(super) enum Job {
     Prepare { plan: Arc<Plan>, steps: Vec<Step>, reply: oneshot::Sender<Result<SqlitePrepared>> },
     /// Say whether another program committed since this was last asked.
     Poll { reply: oneshot::Sender<Result<bool>> },
+    /// Say which tables have triggers of ours.
+    Fed { reply: oneshot::Sender<Vec<String>> },
+    /// Take what other programs changed.
+    Take { reply: oneshot::Sender<Result<Found>> },
+    /// Remove the news up to this one.
+    Remove { last_id: i64, reply: oneshot::Sender<Result<()>> },
 }
 
 impl Waiting for Job {
@@ -33,6 +41,10 @@ impl Waiting for Job {
         match self {
             Self::Prepare { reply, .. } => reply.is_closed(),
             Self::Poll { reply } => reply.is_closed(),
+            Self::Fed { reply } => reply.is_closed(),
+            Self::Take { reply } => reply.is_closed(),
+            // What was confirmed need not come again, whoever left.
+            Self::Remove { .. } => false,
         }
     }
 }
@@ -47,6 +59,8 @@ pub(super) struct Writer {
     pub(super) counters: Arc<Counters>,
     pub(super) tables: Arc<[SourceTable]>,
     pub(super) prepared_wait: Duration,
+    /// The tables with triggers of ours.
+    pub(super) fed: KeyMaps,
     pub(super) seen: Seen,
 }
 
@@ -54,7 +68,7 @@ pub(super) struct Writer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     data: i64,
-    schema: i64,
+    pub(super) schema: i64,
 }
 
 impl Seen {
@@ -77,6 +91,15 @@ impl Writer {
                 Some(Job::Prepare { plan, steps, reply }) => self.write(&plan, &steps, reply),
                 Some(Job::Poll { reply }) => {
                     let _ = reply.send(self.poll());
+                }
+                Some(Job::Fed { reply }) => {
+                    let _ = reply.send(self.fed.names().map(|name| name.to_string()).collect());
+                }
+                Some(Job::Take { reply }) => {
+                    let _ = reply.send(self.take());
+                }
+                Some(Job::Remove { last_id, reply }) => {
+                    let _ = reply.send(self.remove(last_id));
                 }
                 None => {}
             }
@@ -112,6 +135,7 @@ impl Writer {
     fn prepare(&self, plan: &Plan, steps: &[Step]) -> Result<Vec<Effect>> {
         self.counters.transactions.fetch_add(1, Ordering::Relaxed);
         self.execute("BEGIN IMMEDIATE").map_err(|cause| plan.error(WRITE, cause))?;
+        let outbox_end = self.outbox_end().map_err(|cause| plan.error(WRITE, cause))?;
         let mut effects = Vec::with_capacity(steps.len());
         for step in steps {
             let effect = plan.apply(&self.connection, step, &self.counters)?;
@@ -119,6 +143,9 @@ impl Writer {
                 self.held.hold(plan.table, key.clone());
             }
             effects.push(effect);
+        }
+        if let Some(end) = outbox_end {
+            self.take_own(plan, &effects, end).map_err(|cause| plan.error(WRITE, cause))?;
         }
         Ok(effects)
     }
@@ -149,7 +176,7 @@ impl Writer {
         self.connection.prepare_cached(text)?.raw_execute().map(drop)
     }
 
-    fn poll(&mut self) -> Result<bool> {
+    pub(super) fn poll(&mut self) -> Result<bool> {
         let fails = |cause| super::map::error("look for changes by others", &self.file, cause);
         let now = Seen::now(&self.connection).map_err(fails)?;
         if now == self.seen {

@@ -5,4 +5,5 @@ mod cells;
 mod faults;
 mod fixture;
 mod others;
+mod outbox;
 mod tables;

@@ -10,7 +10,7 @@ use throughline_sources::sql;
 use super::cache::OpenCache;
 use super::level::{self, Decision, Facts};
 use super::source::{OpenSource, OpenTable};
-use super::{Assembly, Surroundings, about};
+use super::{Assembly, Surroundings, about, feed};
 use crate::config::{ConfigError, ResourceSettings, Settings, TableChoice};
 use crate::listing::{About, Format, Listing};
 use crate::throughline::Notice;
@@ -111,7 +111,8 @@ impl Assembly {
         };
         let decision = level::settle(settings.name.as_str(), settings.level, &facts).map_err(placed)?;
         let space = self.space(settings, source, cache, &open, decision.level, surroundings);
-        let about = about(settings, source, cache, table, &decision);
+        let others_seen = feed::others_seen(source, table, &open, settings);
+        let about = About { others_seen, ..about(settings, source, cache, table, &decision) };
         Ok(Listing { space, about })
     }
 
@@ -130,6 +131,7 @@ impl Assembly {
             write: settings.write,
             access: settings.access,
             ttl: settings.ttl,
+            staleness_ms_max: settings.staleness_ms_max,
             lease_wait_ms: settings.lease_wait_ms,
             entry_bytes_max: settings.entry_bytes_max,
         };
@@ -202,6 +204,7 @@ fn about(
         format: settings.format,
         level_reason: decision.reason.clone(),
         remedy: decision.remedy.clone(),
+        others_seen: String::new(),
     }
 }
 

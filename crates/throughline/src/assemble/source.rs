@@ -1,37 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sources that settings name.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use throughline_core::{
-    Access, ControlStore, Error, ErrorKind, Fingerprint, Loader, Result, Tasks as _, Writer,
-};
+use throughline_core::{Access, ControlStore, Error, ErrorKind, Feed, Fingerprint, Loader, Result, Writer};
 use throughline_engine::Space;
 use throughline_sources::mysql::{MysqlConfig, MysqlSource, Password};
 use throughline_sources::sql::{ControlTables, HiddenChange, Table, TableMapping, hidden_changes};
 use throughline_sources::sqlite::{SqliteConfig, SqliteSource};
 
 use super::Surroundings;
+use super::feed::Consumption;
 use super::level::Obstacle;
 use crate::config::{CacheKind, ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
-use crate::listing::Listing;
 use crate::throughline::Gauge;
 
 /// The tables and rows of the sample database.
 const SAMPLE: &str = include_str!("sample.sql");
-
-/// How often a SQLite file is asked whether another program changed it.
-const WATCH_EVERY: Duration = Duration::from_millis(100);
 
 /// A source with its catalogue.
 pub(super) struct OpenSource {
     /// What it is, for people.
     pub(super) label: String,
     pub(super) tables: Vec<Table>,
-    name: String,
+    pub(super) name: String,
     hidden_changes: Vec<HiddenChange>,
+    /// The tables whose changes an outbox tells row by row.
+    fed_tables: Vec<String>,
     kind: Kind,
     /// The control tables, or why there are none to be used; `None` when nobody asked.
     control: Option<std::result::Result<Arc<dyn ControlStore>, Obstacle>>,
@@ -43,7 +40,10 @@ enum Kind {
         /// Whether nobody else writes to the file by Throughline.
         alone: bool,
     },
-    Mysql(MysqlSource),
+    Mysql {
+        source: MysqlSource,
+        consumption: Consumption,
+    },
 }
 
 /// One table as a resource gets it.
@@ -53,6 +53,8 @@ pub(super) struct OpenTable {
     pub(super) fingerprint: Fingerprint,
     /// Why the source cannot tell whether one of its rows is being written.
     pub(super) no_locks: Option<Obstacle>,
+    /// Whether an outbox tells which of its rows other programs change.
+    pub(super) is_fed: bool,
 }
 
 pub(super) async fn open_all(
@@ -67,7 +69,10 @@ pub(super) async fn open_all(
         let named =
             |resource: &&ResourceSettings| resource.source == place && resource.access == Access::Write;
         let writes = source.access == Access::Write || settings.resources.iter().find(named).is_some();
-        let open = open(source, writes, wants_control, surroundings).await.map_err(|error| mistake(&error));
+        let consumption = Consumption::of(settings, place, &surroundings.rng);
+        let open = open(source, writes, wants_control, consumption, surroundings)
+            .await
+            .map_err(|error| mistake(&error));
         sources.push(open?);
     }
     Ok(sources)
@@ -117,6 +122,7 @@ async fn open(
     settings: &SourceSettings,
     writes: bool,
     wants_control: bool,
+    consumption: Consumption,
     surroundings: &Surroundings,
 ) -> Result<OpenSource> {
     match &settings.kind {
@@ -124,7 +130,7 @@ async fn open(
             open_sqlite(settings, path, *sample, writes, surroundings.checking).await
         }
         SourceKind::Mysql { url, password } => {
-            open_mysql(settings, url, password.as_ref(), wants_control, surroundings).await
+            open_mysql(settings, url, password.as_ref(), wants_control, consumption, surroundings).await
         }
     }
 }
@@ -168,6 +174,7 @@ async fn open_sqlite(
         tables: source.tables().map(|table| Table::clone(table)).collect(),
         name: settings.name.clone(),
         hidden_changes: source.hidden_changes(),
+        fed_tables: source.fed_tables().await?,
         kind: Kind::Sqlite { source, alone: writes },
         control: None,
     })
@@ -178,15 +185,11 @@ async fn open_mysql(
     url: &Secret,
     password: Option<&Secret>,
     wants_control: bool,
+    consumption: Consumption,
     surroundings: &Surroundings,
 ) -> Result<OpenSource> {
-    let mut config = MysqlConfig::parse_url(url.reveal())?;
-    if let Some(password) = password {
-        config.password = Password::new(password.reveal());
-    }
-    config.reader_count = usize::from(settings.read_connections);
-    config.writer_count = usize::from(settings.write_connections);
-    config.statement_timeout_ms = settings.statement_timeout_ms;
+    let mut config = mysql_config(settings, url, password)?;
+    config.consumer = consumption.marks_all.then(|| consumption.consumer.clone());
     let label = format!(
         "{} (MySQL or MariaDB, database {} on {}:{})",
         settings.name, config.database, config.host, config.port
@@ -198,15 +201,32 @@ async fn open_mysql(
         label,
         control,
         hidden_changes: hidden_changes(&tables),
+        fed_tables: source.fed_tables().await?,
         tables,
         name: settings.name.clone(),
-        kind: Kind::Mysql(source),
+        kind: Kind::Mysql { source, consumption },
     })
+}
+
+pub(super) fn mysql_config(
+    settings: &SourceSettings,
+    url: &Secret,
+    password: Option<&Secret>,
+) -> Result<MysqlConfig> {
+    let mut config = MysqlConfig::parse_url(url.reveal())?;
+    if let Some(password) = password {
+        config.password = Password::new(password.reveal());
+    }
+    config.reader_count = usize::from(settings.read_connections);
+    config.writer_count = usize::from(settings.write_connections);
+    config.statement_timeout_ms = settings.statement_timeout_ms;
+    Ok(config)
 }
 
 impl OpenSource {
     /// The loads and writes of one table.
     pub(super) async fn resource(&self, mapping: &TableMapping) -> Result<OpenTable> {
+        let is_fed = self.fed_tables.contains(&mapping.table);
         Ok(match &self.kind {
             Kind::Sqlite { source, .. } => {
                 let table = source.resource(mapping)?;
@@ -214,14 +234,14 @@ impl OpenSource {
                 // The locks that a load probes are in the memory of the process that owns the file.
                 let remedy = "serve it with --write or access = \"write\", if this is the only daemon that writes to it";
                 let no_locks = self.others_may_write().map(|why| Obstacle { why, remedy: remedy.to_owned() });
-                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
+                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, is_fed }
             }
-            Kind::Mysql(source) => {
+            Kind::Mysql { source, .. } => {
                 let table = source.resource(mapping).await?;
                 let remedy = "use an InnoDB table, and an account that may read with a lock";
                 let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy: remedy.to_owned() });
                 let fingerprint = table.fingerprint();
-                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks }
+                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, is_fed }
             }
         })
     }
@@ -233,7 +253,7 @@ impl OpenSource {
             Kind::Sqlite { .. } => {
                 Some("the file is open for reading only, so others may write to it".to_owned())
             }
-            Kind::Mysql(_) => Some("another daemon may write to the database".to_owned()),
+            Kind::Mysql { .. } => Some("another daemon may write to the database".to_owned()),
         }
     }
 
@@ -246,6 +266,36 @@ impl OpenSource {
     pub(super) fn hidden_change(&self, table: &str) -> Option<String> {
         let hidden = self.hidden_changes.iter().find(|hidden| hidden.table == table);
         hidden.map(|hidden| hidden.reason.clone())
+    }
+
+    /// Its news of other programs' writes to `tables`, if it has any.
+    pub(super) fn feed(
+        &self,
+        tables: &HashMap<Arc<str>, Vec<Arc<Space>>>,
+        surroundings: &Surroundings,
+    ) -> Option<Arc<dyn Feed>> {
+        match &self.kind {
+            Kind::Sqlite { source, .. } => Some(Arc::new(source.feed())),
+            Kind::Mysql { source, consumption } => {
+                let fed = |table: &&Table| {
+                    self.fed_tables.contains(&table.name) && tables.contains_key(table.name.as_str())
+                };
+                let fed: Vec<&Table> = self.tables.iter().filter(fed).collect();
+                let consumer = consumption.consumer.clone();
+                let feed = || Arc::new(source.feed(&fed, consumer, &surroundings.tasks)) as Arc<dyn Feed>;
+                (!fed.is_empty()).then(feed)
+            }
+        }
+    }
+
+    /// Whether it tells that another program changed it, although not which rows.
+    pub(super) fn tells_that_it_changed(&self) -> bool {
+        matches!(self.kind, Kind::Sqlite { .. })
+    }
+
+    /// Whether what a foreign key changes fires triggers.
+    pub(super) fn cascades_fire_triggers(&self) -> bool {
+        !matches!(self.kind, Kind::Mysql { .. })
     }
 
     /// What it counts about itself.
@@ -276,7 +326,7 @@ impl OpenSource {
                     gauge("transactions", "Write transactions that were begun.", stats.transactions),
                 ]
             }
-            Kind::Mysql(source) => {
+            Kind::Mysql { source, .. } => {
                 let stats = source.stats();
                 vec![
                     gauge("read_statements", "Statements that were sent for loads.", stats.read_statements),
@@ -306,39 +356,4 @@ async fn mysql_control(
         ControlTables::Ready(control) => Ok(control),
         ControlTables::Unusable { why, remedy } => Err(Obstacle { why, remedy }),
     })
-}
-
-/// Sees to it that what other programs change in a SQLite file is noticed: every entry of its resources is
-/// dropped then, because the file does not say which rows it was.
-pub(super) fn watch_all(
-    sources: &[OpenSource],
-    chosen: &[ResourceSettings],
-    listings: &[Listing],
-    surroundings: &Surroundings,
-) {
-    for (place, open) in sources.iter().enumerate() {
-        let Kind::Sqlite { source, .. } = &open.kind else { continue };
-        let spaces = chosen.iter().zip(listings).filter(|(settings, _)| settings.source == place);
-        let spaces: Vec<Arc<Space>> = spaces.map(|(_, listing)| listing.space.clone()).collect();
-        let (source, label) = (source.clone(), open.label.clone());
-        surroundings.tasks.spawn("watch a SQLite file", Box::pin(watch(source, label, spaces)));
-    }
-}
-
-async fn watch(source: SqliteSource, label: String, spaces: Vec<Arc<Space>>) {
-    let mut ticks = tokio::time::interval(WATCH_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        match source.changed_behind_our_back().await {
-            Ok(false) => {}
-            Ok(true) => {
-                for space in &spaces {
-                    space.drop_entries("another program changed the database");
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) => tracing::debug!(source = %label, %error, "cannot look for changes by others"),
-        }
-    }
 }

@@ -154,6 +154,9 @@ pub struct ResourceConfig {
     pub negative_ttl: Option<Spanned<Span>>,
     /// The largest record that is cached. Default: 1 MiB.
     pub max_entry: Option<Spanned<ByteSize>>,
+    /// How late news of other programs' writes may be; while they are later, entries older than this are not
+    /// used. From 1 s to 1 d. Default: 10 s. No heuristic knows how old an answer an application bears.
+    pub max_staleness: Option<Spanned<Span>>,
     /// How long a reader waits for another's load. Default: 50 ms.
     pub lease_wait: Option<Spanned<Span>>,
     /// The columns that are served. Default: all.

@@ -161,6 +161,8 @@ pub struct ResourceSettings {
     pub level: Option<Level>,
     /// How long entries live.
     pub ttl: Ttl,
+    /// How late news of other programs' writes may be, in milliseconds.
+    pub staleness_ms_max: u64,
     /// How long a reader waits for another's load, in milliseconds.
     pub lease_wait_ms: u64,
     /// The largest record that is cached, in bytes.
@@ -265,6 +267,7 @@ impl ResourceSettings {
             access,
             level: None,
             ttl: policy.ttl,
+            staleness_ms_max: policy.staleness_ms_max,
             lease_wait_ms: policy.lease_wait_ms,
             entry_bytes_max: policy.entry_bytes_max,
             columns: None,

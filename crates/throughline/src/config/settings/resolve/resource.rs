@@ -36,6 +36,9 @@ pub(super) fn resource(
     }
     ttl(&config.ttl, &mut settings.ttl.entry_ms)?;
     ttl(&config.negative_ttl, &mut settings.ttl.negative_ms)?;
+    if let Some(staleness) = &config.max_staleness {
+        settings.staleness_ms_max = span_ms(staleness, 1_000, 86_400_000)?;
+    }
     if let Some(wait) = &config.lease_wait {
         settings.lease_wait_ms = span_ms(wait, 0, 10_000)?;
     }
