@@ -81,7 +81,14 @@ impl OpenFeed {
     pub(super) fn gauges(&self) -> Vec<Gauge> {
         let mut gauges = Vec::new();
         self.stats.for_each(|name, meaning, number| {
-            gauges.push(Gauge { role: "feed", backend: self.backend.clone(), name, meaning, number });
+            gauges.push(Gauge {
+                role: "feed",
+                backend: self.backend.clone(),
+                name,
+                meaning,
+                number,
+                node: None,
+            });
         });
         gauges
     }
