@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Caches: process memory and memcached.
+//! Caches: process memory, memcached, and copies in process memory of what is on memcached.
 //!
 //! Neither can be made to store a value blindly: each implements [`throughline_core::Cache`], where a value
 //! needs a lease or a mark, and the contract suite of `throughline-testkit` holds each to the same promises.
@@ -8,7 +8,9 @@ mod identity;
 mod memcached;
 mod memory;
 mod ring;
+mod tiered;
 
 pub use memcached::{MemcachedCache, MemcachedConfig, MemcachedProbe, MemcachedServer, MemcachedStats};
 pub use memory::{MemoryCache, MemoryConfig, PlainMemory, PlainMemoryConfig};
 pub use ring::Distribution;
+pub use tiered::{L1Stats, TieredCache};

@@ -35,8 +35,8 @@ mod value;
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Cache, Clock, Entry, Fill, Hit, Key, Lease, Lookup, Mark, NodeId, NodeName, Nodes, Nonce,
-    ResourceName, Result, Rng, Scope, Slot, Tasks, Touch,
+    BoxFuture, Cache, Checked, Clock, Entry, Fill, Hit, Key, Lease, Lookup, Mark, NodeId, NodeName, Nodes,
+    Nonce, ResourceName, Result, Rng, Scope, Slot, TaggedCache, Tasks, Touch, Wanted,
 };
 
 use crate::ring::Ring;
@@ -140,6 +140,12 @@ impl Nodes for MemcachedCache {
 
     fn expect(&self, node: NodeId, nonce: Option<Nonce>) {
         self.client.node(node).expect(nonce);
+    }
+}
+
+impl TaggedCache for MemcachedCache {
+    fn get_tagged<'a>(&'a self, wanted: &'a [Wanted]) -> BoxFuture<'a, Vec<Result<Checked>>> {
+        Box::pin(self.client.get_tagged(wanted))
     }
 }
 

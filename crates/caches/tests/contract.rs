@@ -4,7 +4,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use throughline_caches::{MemcachedCache, MemcachedConfig, MemcachedServer, MemoryCache, MemoryConfig};
+use throughline_caches::{
+    MemcachedCache, MemcachedConfig, MemcachedServer, MemoryCache, MemoryConfig, TieredCache,
+};
 use throughline_core::{Cache, Clock, NodeName, Rng};
 use throughline_testkit::contract::cache::{CacheSubject, Passage};
 use throughline_testkit::{ManualClock, Memcached, MemcachedOptions, RoutedCache, TestTasks, TokioClock};
@@ -21,6 +23,18 @@ mod several_memcached {
     throughline_testkit::cache_contract!(several_subject());
 }
 
+mod validated_over_memcached {
+    use super::validated_subject;
+
+    throughline_testkit::cache_contract!(validated_subject());
+}
+
+mod for_ttl_over_memory {
+    use super::for_ttl_subject;
+
+    throughline_testkit::cache_contract!(for_ttl_subject());
+}
+
 mod memory {
     use super::memory_subject;
 
@@ -28,17 +42,35 @@ mod memory {
 }
 
 async fn memory_subject() -> CacheSubject {
-    let clock = Arc::new(ManualClock::default());
+    memory_subject_on(&Arc::new(ManualClock::default()))
+}
+
+fn memory_subject_on(clock: &Arc<ManualClock>) -> CacheSubject {
     let config = MemoryConfig { capacity_bytes: 16 * 1024 * 1024, ..MemoryConfig::default() };
     CacheSubject {
         cache: Arc::new(MemoryCache::new(&config, clock.clone())),
-        passage: Passage::Manual(clock),
+        passage: Passage::Manual(clock.clone()),
         lease_ms: 5_000,
         mark_ms: 10_000,
         large_len: 1024 * 1024,
         too_large_len: 5 * 1024 * 1024,
         keep: Box::new(()),
     }
+}
+
+async fn for_ttl_subject() -> CacheSubject {
+    let clock = Arc::new(ManualClock::default());
+    let subject = memory_subject_on(&clock);
+    // Longer than any entry of the suite lives, so that L1 answers whenever it may.
+    let cache = TieredCache::for_ttl(subject.cache, 3_600_000, 16 * 1024 * 1024, clock);
+    CacheSubject { cache: Arc::new(cache), ..subject }
+}
+
+async fn validated_subject() -> CacheSubject {
+    let server = Memcached::start(MemcachedOptions::default());
+    let cache = connected(MemcachedConfig::new(server.address().to_string())).await;
+    let clock = Arc::new(TokioClock::start());
+    on_servers(TieredCache::validated(Arc::new(cache), 16 * 1024 * 1024, clock), Box::new(server))
 }
 
 async fn memcached_subject() -> CacheSubject {

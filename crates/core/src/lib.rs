@@ -20,6 +20,7 @@ mod record;
 mod rng;
 mod slot;
 mod source;
+mod tagged;
 mod tasks;
 
 use std::future::Future;
@@ -43,6 +44,7 @@ pub use source::{
     Canonical, Change, Condition, Effect, Intent, Loaded, Loader, Prepared, Refusal, Sent, Target, Write,
     Writer,
 };
+pub use tagged::{Checked, TaggedCache, Wanted};
 pub use tasks::Tasks;
 
 /// A boxed future, for traits whose implementation the operator chooses by configuration.

@@ -18,6 +18,8 @@ pub(super) enum Command<'a> {
     Get,
     /// Look up only.
     Peek,
+    /// Look up everything but the value.
+    Check,
     /// Store under a token.
     Fill { token: Cas, flags: u32, ttl: Ttl, value: &'a [u8] },
     /// Overwrite whatever is there by a mark.
@@ -34,6 +36,7 @@ impl Command<'_> {
         match self {
             Self::Get => command::read(out, key, read(Some(Ttl::clamped(LEASE_S))), opaque),
             Self::Peek => command::read(out, key, read(None), opaque),
+            Self::Check => command::read(out, key, Read { value: false, ..read(None) }, opaque),
             Self::Fill { token, flags, ttl, value } => {
                 command::fill(out, key, token, flags, ttl, value, opaque)
             }
@@ -61,6 +64,8 @@ impl Command<'_> {
 pub(super) enum Answer {
     /// An item was found.
     Found(Item),
+    /// An item was found, and its value was not asked for.
+    Header { flags: u32, token: Cas, ttl_left_s: Option<u32>, stale: bool },
     /// A code without a value, and the cas number if there is one.
     Code { code: MetaCode, cas: Option<Cas> },
     /// The server could not.
@@ -108,7 +113,7 @@ impl Answer {
             }
             Response::Meta { code, flags } => {
                 verify(flags, opaque)?;
-                Ok(Self::Code { code: *code, cas: flags.cas.map(Cas) })
+                Ok(Self::header(*code, flags).unwrap_or(Self::Code { code: *code, cas: flags.cas.map(Cas) }))
             }
             // An error carries no opaque; its place in the order is all that there is.
             Response::ServerError(b"out of memory storing object") => Ok(Self::Failed(Failure::OutOfMemory)),
@@ -121,6 +126,17 @@ impl Answer {
         }
     }
 
+    /// The answer to a look-up without a value; the other commands ask for no flags.
+    fn header(code: MetaCode, flags: &MetaAnswer<'_>) -> Option<Self> {
+        let (MetaCode::Done, Some(client_flags), Some(cas), Some(ttl)) =
+            (code, flags.client_flags, flags.cas, flags.ttl)
+        else {
+            return None;
+        };
+        let (token, ttl_left_s) = (Cas(cas), seconds(ttl));
+        Some(Self::Header { flags: client_flags, token, ttl_left_s, stale: flags.stale })
+    }
+
     fn found(value: &[u8], flags: &MetaAnswer<'_>) -> Result<Self, Unfit> {
         let (Some(client_flags), Some(cas), Some(ttl)) = (flags.client_flags, flags.cas, flags.ttl) else {
             return Err(Unfit("its answer lacks what was asked for"));
@@ -129,10 +145,7 @@ impl Answer {
             value: Bytes::copy_from_slice(value),
             flags: client_flags,
             token: Cas(cas),
-            ttl_left_s: match ttl {
-                TtlLeft::Forever => None,
-                TtlLeft::Seconds(seconds) => Some(seconds),
-            },
+            ttl_left_s: seconds(ttl),
             won: flags.won,
             already_won: flags.already_won,
             stale: flags.stale,
@@ -146,6 +159,13 @@ impl Answer {
             Self::Code { code: MetaCode::Done, cas } => *cas,
             _ => None,
         }
+    }
+}
+
+fn seconds(left: TtlLeft) -> Option<u32> {
+    match left {
+        TtlLeft::Forever => None,
+        TtlLeft::Seconds(seconds) => Some(seconds),
     }
 }
 
@@ -217,6 +237,7 @@ mod tests {
         let ttl = Ttl::clamped(300);
         assert_eq!(composed(Command::Get), "mg k N5 v f c t O9\r\n");
         assert_eq!(composed(Command::Peek), "mg k v f c t O9\r\n");
+        assert_eq!(composed(Command::Check), "mg k s f c t O9\r\n");
         let fill = Command::Fill { token: Cas(3), flags: 1, ttl, value: b"v" };
         assert_eq!(composed(fill), "ms k 1 C3 F1 T300 O9\r\nv\r\n");
         assert_eq!(composed(Command::Mark { flags: 2, write_id: b"id" }), "ms k 2 c F2 T10 O9\r\nid\r\n");

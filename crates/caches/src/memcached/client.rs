@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which request goes where, when it is tried again, and what becomes of its answer.
 
+mod tagged;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +86,12 @@ impl Client {
         let mut queued: Vec<Result<Queued>> = places.iter().map(|place| place.send(Command::Get)).collect();
         receive_all(&mut sent(&mut queued), self.config.get_timeout_ms).await;
         let looks = queued.into_iter().zip(slots).zip(&places);
-        looks.map(|((queued, slot), place)| looked_up(slot, place, queued?)).collect()
+        let look = |((queued, slot), place): ((Result<Queued>, &Slot), &Place<'_>)| {
+            let queued = queued?;
+            let line = queued.line();
+            looked_up(slot, place, line, &queued.take()?)
+        };
+        looks.map(look).collect()
     }
 
     pub(super) async fn peek(&self, slot: &Slot) -> Result<Option<Hit>> {
@@ -208,9 +215,8 @@ impl Client {
     }
 }
 
-fn looked_up(slot: &Slot, place: &Place<'_>, queued: Queued) -> Result<Lookup> {
-    let line = queued.line();
-    Ok(match found(place, line, &queued.take()?)? {
+fn looked_up(slot: &Slot, place: &Place<'_>, line: u64, answer: &Answer) -> Result<Lookup> {
+    Ok(match found(place, line, answer)? {
         Found::Hit(hit) => Lookup::Hit(hit),
         Found::Lease(cas) => Lookup::Leased(Lease { slot: slot.clone(), token: token(line, cas) }),
         Found::Busy => Lookup::Busy,

@@ -33,7 +33,7 @@ pub(super) enum Found {
 pub(super) fn found(answer: &Answer, check: u64) -> Found {
     match answer {
         Answer::Found(item) => item_found(item, check),
-        Answer::Code { .. } | Answer::Failed(_) => Found::Nothing,
+        Answer::Header { .. } | Answer::Code { .. } | Answer::Failed(_) => Found::Nothing,
     }
 }
 
@@ -63,6 +63,18 @@ fn entry_found(item: &Item, check: u64, ttl_left_s: u32) -> Decoded {
     value::decode(&item.value, item.flags, check, ttl_left_s)
 }
 
+/// The time that is left to the entry that `token` came with, if it still is what the slot holds.
+pub(super) fn same(answer: &Answer, tag: Cas) -> Option<u64> {
+    match answer {
+        Answer::Header { flags, token, ttl_left_s: Some(ttl_left_s), stale: false }
+            if *token == tag && matches!(Kind::of(*flags), Kind::Value | Kind::Negative) =>
+        {
+            Some(u64::from(*ttl_left_s) * 1_000)
+        }
+        _ => None,
+    }
+}
+
 /// How a store under a token went.
 pub(super) fn filled(server: &MemcachedServer, answer: &Answer) -> Result<Fill> {
     match answer {
@@ -72,7 +84,9 @@ pub(super) fn filled(server: &MemcachedServer, answer: &Answer) -> Result<Fill> 
         }
         Answer::Failed(Failure::OutOfMemory) => Ok(Fill::Refused),
         Answer::Failed(Failure::TooLarge) => Ok(Fill::TooLarge),
-        Answer::Code { .. } | Answer::Found(_) | Answer::Failed(Failure::Other) => Err(refused(server)),
+        Answer::Code { .. } | Answer::Found(_) | Answer::Header { .. } | Answer::Failed(Failure::Other) => {
+            Err(refused(server))
+        }
     }
 }
 

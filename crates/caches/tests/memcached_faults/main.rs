@@ -12,3 +12,4 @@ mod pauses;
 mod restarts;
 mod several;
 mod strangers;
+mod tiers;
