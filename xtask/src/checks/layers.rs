@@ -24,6 +24,7 @@ const RESILIENCE: &str = "throughline-resilience";
 const ENGINE: &str = "throughline-engine";
 const CACHES: &str = "throughline-caches";
 const SOURCES: &str = "throughline-sources";
+const JOURNALS: &str = "throughline-journals";
 const FACADE: &str = "throughline";
 const SERVER: &str = "throughline-server";
 const CLI: &str = "throughline-cli";
@@ -33,20 +34,24 @@ const BENCH: &str = "throughline-bench";
 
 /// The order of the house, from the bottom up. Backends know neither each other nor the engine, the engine knows
 /// no backend, and the tools for tests are in no product.
-const LAYERS: [Layer; 13] = [
+const LAYERS: [Layer; 14] = [
     layer(CORE, &[]),
     layer(WIRE, &[]),
     layer(RESILIENCE, &[CORE]),
     layer(CACHES, &[CORE, WIRE]),
     layer(SOURCES, &[CORE]),
+    layer(JOURNALS, &[CORE]),
     // Strategies and front doors are tested with the cache that needs no server.
     Layer { name: ENGINE, uses: &[CORE, RESILIENCE], tests_use: &[CACHES] },
-    layer(FACADE, &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES]),
+    layer(FACADE, &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, JOURNALS]),
     Layer { name: SERVER, uses: &[CORE, WIRE, FACADE], tests_use: &[CACHES] },
     layer(CLI, &[CORE, FACADE, SERVER]),
     layer(TESTKIT, &[CORE]),
     layer(SIM, &[CORE, WIRE, FACADE, TESTKIT]),
-    layer(BENCH, &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, FACADE, SERVER, CLI, TESTKIT, SIM]),
+    layer(
+        BENCH,
+        &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, JOURNALS, FACADE, SERVER, CLI, TESTKIT, SIM],
+    ),
     layer("xtask", &[]),
 ];
 
