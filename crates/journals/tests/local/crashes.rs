@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::*;
+use proptest::prelude::{ProptestConfig, any};
+use proptest::{prop_assert_eq, proptest};
 use throughline_core::{Journal as _, Position, Rng};
 
 use crate::bed::{append_all, numbers, open};
