@@ -23,6 +23,7 @@ mod slot;
 mod source;
 mod tagged;
 mod tasks;
+mod transaction;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -48,6 +49,7 @@ pub use source::{
 };
 pub use tagged::{Checked, TaggedCache, Wanted};
 pub use tasks::Tasks;
+pub use transaction::{Executed, Hold, Member, Parameter, Transaction, Transactions};
 
 /// A boxed future, for traits whose implementation the operator chooses by configuration.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

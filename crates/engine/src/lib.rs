@@ -15,6 +15,7 @@ mod policy;
 mod read;
 mod space;
 mod stats;
+mod transaction;
 mod write;
 
 pub use invalidation::{Invalidation, InvalidationStats};
@@ -22,3 +23,4 @@ pub use policy::{Generations, Policy};
 pub use read::{Bypass, Get, Read, Served};
 pub use space::{Space, SpaceParts};
 pub use stats::{Counter, SpaceStats, StripedCounter};
+pub use transaction::{KEY_COUNT_MAX, Transaction, TransactionSource, TransactionStats};

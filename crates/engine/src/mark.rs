@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The marks of one write, in every resource that shows the row.
+//! The marks of one write or transaction, in every resource that shows the rows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use throughline_core::{BoxFuture, Cache, Error, ErrorKind, Fill, Key, Level, Mark, Record, Result};
 
 use crate::space::Space;
@@ -18,8 +20,6 @@ struct HeldMark {
     space: Arc<Space>,
     cache: Arc<dyn Cache>,
     key: Key,
-    /// Whether it is in the resource that wrote, whose record is known.
-    is_writers: bool,
     state: State,
 }
 
@@ -28,48 +28,42 @@ enum State {
     Confirmed(Mark),
     /// It may not be, and the resource goes on without.
     Unconfirmed,
-    /// It is published, or left to expire.
+    /// It is published, or left to expire, or was never tried.
     Settled,
 }
 
 impl HeldMarks {
-    /// Marks `key` in `space` and in every other resource over the same table.
+    /// Marks each row's key in the resource that changed it and in every other over the same table, all at once. The
+    /// caller holds the rows' locks.
     ///
     /// # Errors
     /// [`ErrorKind::Unmarkable`] when a strict resource's mark was not confirmed. The caller must roll back:
     /// somebody could still read the old value from the cache after the commit.
-    pub(crate) async fn place(space: &Arc<Space>, key: &Key) -> Result<Self> {
-        let mut marks = Self { held: Vec::new() };
-        let writer = space;
-        for space in std::iter::once(writer.clone()).chain(writer.siblings()) {
-            let is_writers = Arc::ptr_eq(&space, writer);
-            let Some(cache) = space.parts.cache.clone() else {
-                continue;
-            };
-            let answer = cache.mark(&[space.slot(key)]).await.pop();
-            let state = match answer {
-                Some(Ok(mark)) => State::Confirmed(mark),
-                Some(Err(error)) if space.policy().level == Level::Strict => {
-                    space.stats.writes_unmarkable.add(1);
-                    return Err(unmarkable(&space, &error).with_cause(error));
-                }
-                _ => State::Unconfirmed,
-            };
-            marks.held.push(HeldMark { space, cache, key: key.clone(), is_writers, state });
+    pub(crate) async fn place(rows: &[(Arc<Space>, Key)]) -> Result<Self> {
+        let mut marks = Self { held: targets(rows) };
+        // Each cache sends what it is asked in one go, so this is one round trip.
+        let attempts = join_all(marks.held.iter().map(HeldMark::attempt)).await;
+        let mut unplaced = None;
+        for (held, attempt) in marks.held.iter_mut().zip(attempts) {
+            // Every answer is looked at, so that each mark that was placed is also taken away.
+            if let Err(error) = held.settle(attempt) {
+                unplaced.get_or_insert(error);
+            }
         }
-        Ok(marks)
+        unplaced.map_or(Ok(marks), Err)
     }
 
-    /// After the commit: replaces the mark of the resource that wrote by what was written, takes those of
-    /// the others away (their records look different), and sees to what was not confirmed. Never waits.
-    pub(crate) fn publish(mut self, record: Option<&Record>) {
-        // Dropping the others takes their marks away; the resource that wrote may have no cache.
-        let Some(held) = self.held.iter_mut().find(|held| held.is_writers) else { return };
-        let fits = |record: &&Record| crate::read::fits(&held.space, record);
-        if let Some(record) = record.filter(fits)
-            && let Some(mark) = held.take_mark(|mark| mark.token.is_some())
-        {
-            held.publish(mark, record.clone());
+    /// After the commit: replaces the marks whose records are known by what was written, takes the others away,
+    /// and sees to what was not confirmed. Never waits.
+    pub(crate) fn publish<'r>(mut self, record: impl Fn(&Arc<Space>, &Key) -> Option<&'r Record>) {
+        // Dropping the others takes their marks away.
+        for held in &mut self.held {
+            let fits = |record: &&Record| crate::read::fits(&held.space, record);
+            if let Some(record) = record(&held.space, &held.key).filter(fits)
+                && let Some(mark) = held.take_mark(|mark| mark.token.is_some())
+            {
+                held.publish(mark, record.clone());
+            }
         }
     }
 
@@ -81,7 +75,38 @@ impl HeldMarks {
     }
 }
 
+/// Where rows have to be marked: each place once.
+fn targets(rows: &[(Arc<Space>, Key)]) -> Vec<HeldMark> {
+    let mut places: HashSet<(*const Space, &Key)> = HashSet::new();
+    let mut held = Vec::with_capacity(rows.len());
+    for (space, key) in rows {
+        for space in std::iter::once(space.clone()).chain(space.siblings()) {
+            let Some(cache) = space.parts.cache.clone() else { continue };
+            if places.insert((Arc::as_ptr(&space), key)) {
+                held.push(HeldMark { space, cache, key: key.clone(), state: State::Settled });
+            }
+        }
+    }
+    held
+}
+
 impl HeldMark {
+    async fn attempt(&self) -> Option<Result<Mark>> {
+        self.cache.mark(&[self.space.slot(&self.key)]).await.pop()
+    }
+
+    fn settle(&mut self, attempt: Option<Result<Mark>>) -> Result<()> {
+        self.state = match attempt {
+            Some(Ok(mark)) => State::Confirmed(mark),
+            Some(Err(error)) if self.space.policy().level == Level::Strict => {
+                self.space.stats.writes_unmarkable.add(1);
+                return Err(unmarkable(&self.space, &error).with_cause(error));
+            }
+            _ => State::Unconfirmed,
+        };
+        Ok(())
+    }
+
     /// The mark, if it was confirmed and is as wanted; then it is settled.
     fn take_mark(&mut self, wanted: impl Fn(&Mark) -> bool) -> Option<Mark> {
         match std::mem::replace(&mut self.state, State::Settled) {

@@ -217,13 +217,17 @@ impl Space {
     /// Dropped before the commit was sent, nothing is written; afterwards the commit takes place.
     pub async fn write(self: &Arc<Self>, write: Write) -> Result<Effect> {
         if self.parts.policy.access == Access::Read {
-            let detail = format!(
-                "resource `{}` is read-only; set `access = \"write\"` or serve with `--write`",
-                self.name()
-            );
-            return Err(Error::new(ErrorKind::ReadOnly, "write a record", detail));
+            return Err(self.read_only());
         }
         write::write(self, write).await
+    }
+
+    pub(crate) fn read_only(&self) -> Error {
+        let detail = format!(
+            "resource `{}` is read-only; set `access = \"write\"` or serve with `--write`",
+            self.name()
+        );
+        Error::new(ErrorKind::ReadOnly, "write a record", detail)
     }
 
     /// Drops the entry of `key` in this resource and in every other over the same table.

@@ -22,7 +22,7 @@ pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
         FirstHalf::Ready(ready) => ready,
         FirstHalf::Refused(effect) => return Ok(effect),
     };
-    let marks = match HeldMarks::place(space, &key).await {
+    let marks = match HeldMarks::place(&[(space.clone(), key)]).await {
         Ok(marks) => marks,
         Err(error) => {
             prepared.roll_back().await?;
@@ -35,7 +35,8 @@ pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
                 Effect::Stored { record, .. } => record.as_ref(),
                 Effect::Deleted { .. } | Effect::Refused(_) => None,
             };
-            marks.publish(record);
+            // Resources over the same table show the row differently.
+            marks.publish(|target, _| record.filter(|_| Arc::ptr_eq(target, space)));
             Ok(effect)
         }
         Err(error) => {

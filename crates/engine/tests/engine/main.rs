@@ -9,4 +9,5 @@ mod feeds;
 mod model;
 mod reads;
 mod switch;
+mod transactions;
 mod writes;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A source in memory, with locks like a database's.
 
+mod open;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -194,18 +196,14 @@ struct Transaction {
 impl Transaction {
     async fn run(&mut self, write: &Write) -> Result<()> {
         let key = match &write.target {
-            Target::Key(key) => match self.source.canonical(key)? {
-                Canonical::Same => key.clone(),
-                Canonical::Other(canonical) => canonical,
-            },
+            Target::Key(key) => self.canonical_key(key)?,
             Target::New => {
                 let mut state = self.source.state();
                 state.created += 1;
                 Key::parse(&format!("new{}", state.created)).expect("a key")
             }
         };
-        self.source.lock(&key).await?;
-        let before = self.source.state().rows.get(&key).cloned();
+        let before = self.lock(&key).await?;
         let effect = match (&write.condition, &before, &write.change) {
             (Condition::Absent, Some(_), _) => Effect::Refused(Refusal::Exists),
             (Condition::Present | Condition::Unchanged(_), None, _) | (_, None, Change::Delete) => {
@@ -228,6 +226,24 @@ impl Transaction {
         self.rows.push((key, after));
         self.effects.push(effect);
         Ok(())
+    }
+
+    fn canonical_key(&self, key: &Key) -> Result<Key> {
+        Ok(match self.source.canonical(key)? {
+            Canonical::Same => key.clone(),
+            Canonical::Other(canonical) => canonical,
+        })
+    }
+
+    /// Takes the key's lock unless this transaction has it, and returns what the transaction sees there.
+    async fn lock(&self, key: &Key) -> Result<Option<Record>> {
+        match self.rows.iter().rev().find(|(known, _)| known == key) {
+            Some((_, row)) => Ok(row.clone()),
+            None => {
+                self.source.lock(key).await?;
+                Ok(self.source.state().rows.get(key).cloned())
+            }
+        }
     }
 
     fn apply(&self) {
