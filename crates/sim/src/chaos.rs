@@ -1,162 +1,124 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One run: a system, a workload and faults, then healing, quiet, and the checks.
 
+mod arena;
 mod convergence;
+mod load;
+mod outsider;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use throughline_core::{Error, ErrorKind, Result, Rng};
-use throughline_testkit::{Mariadb, MariadbOptions, Memcached, MemcachedOptions, Scratch};
+use throughline_core::{Error, ErrorKind, Result};
+use throughline_testkit::Scratch;
 
 use crate::checker::wgl::{self, Decision};
-use crate::checker::{Probe, check, differing};
-use crate::faults::{Counts, Fault, Injector, Targets};
-use crate::history::History;
+use crate::checker::{Probe, Promised, check, differing, phases};
+use crate::database::{Kind, Session};
+use crate::faults::{Canary, Fault, Injector, Struck, Targets, counts};
+use crate::history::{History, Log};
 use crate::report::Report;
-use crate::sut::{DaemonPlan, Daemons, NaiveAdd, NaiveDelete, NoCache, PairOptions, System};
-use crate::truth_table::{TruthTable, options};
-use crate::{Epoch, Workload};
+use crate::sut::System;
+use crate::{Epoch, Workload, truth_table};
+
+pub use arena::{Arena, Cell};
+pub use load::Load;
+
+pub use crate::sut::Control;
+use load::Meter;
+use outsider::Outsider;
 
 /// How many operations of each key go through the search that does not trust the audit table.
 const SEARCH_LEN_MAX: usize = 30_000;
-/// The least that memcached takes, twice its largest item; for runs in which it is to evict.
-const MEMORY_MIN_MB: u32 = 2;
-/// Without a binary log InnoDB shows a commit to others before its log is on disk: a database that is killed at
-/// that moment has shown what it then never had, and no cache in front of it can help. With one, a commit is
-/// prepared on disk and written to the binary log before anybody sees it.
-const DURABLE_BEFORE_VISIBLE: [&str; 3] = ["--log-bin=binary-log", "--sync-binlog=1", "--binlog-format=ROW"];
+/// Workers beyond this number are canaries and other programs.
+const EXTRA_WORKERS: u32 = 1_000;
+/// The share of a run, in percent, before the first fault, and again after the last one.
+const CALM_PERCENT: u32 = 15;
 
 /// What a run does, whatever the system.
 #[derive(Clone, Debug)]
 pub struct Chaos {
+    /// Which database.
+    pub database: Kind,
+    /// How many memcached servers.
+    pub cache_count: usize,
     /// What the workers do.
     pub workload: Workload,
     /// Which faults are injected meanwhile.
     pub faults: Vec<Fault>,
     /// How long everything rests before the last look: longer than marks and leases live.
     pub quiet: Duration,
+    /// When set, another program changes rows by SQL, and it is checked that this is seen within the bound.
+    pub outside_bound: Option<Duration>,
 }
 
-/// A system whose verdict is known beforehand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// The database alone: strict.
-    NoCache,
-    /// A read fills by `add`, a write sets after its commit: stale.
-    NaiveAdd,
-    /// A read fills by `set`, a write deletes after its commit: stale.
-    NaiveDelete,
-}
-
-impl Control {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::NoCache, Self::NaiveAdd, Self::NaiveDelete];
-}
-
-/// The real servers of all runs: one MariaDB, and for each run a database and a memcached of its own.
-#[derive(Debug)]
-pub struct Arena {
-    database: Arc<Mariadb>,
-}
-
-/// The servers of one run.
-#[derive(Debug)]
-pub struct Cell {
-    database: Arc<Mariadb>,
-    database_url: String,
-    cache: Arc<Memcached>,
-}
-
-impl Arena {
-    /// Starts the MariaDB; blocks until it answers. Commits wait for the disk, because acknowledged writes
-    /// are counted after the database was killed.
-    ///
-    /// # Panics
-    /// When it does not come up, with the end of its log.
-    pub fn start() -> Self {
-        let options =
-            MariadbOptions { durable: true, args: DURABLE_BEFORE_VISIBLE.map(str::to_owned).to_vec() };
-        Self { database: Arc::new(Mariadb::start(options)) }
-    }
-
-    /// Makes the database `name` with the checker's tables, and an empty memcached; blocks until it answers.
-    ///
-    /// # Errors
-    /// When the tables cannot be made.
-    ///
-    /// # Panics
-    /// When memcached does not come up, with the end of its log.
-    pub async fn cell(&self, name: &str, chaos: &Chaos) -> Result<Cell> {
-        let database_url = self.database.create_database(name);
-        let memory_mb = if chaos.faults.contains(&Fault::CacheEvict) { MEMORY_MIN_MB } else { 64 };
-        let cache = Memcached::start(MemcachedOptions { memory_mb, ..MemcachedOptions::default() });
-        TruthTable::connect(options(&database_url)?).await?.create().await?;
-        Ok(Cell { database: Arc::clone(&self.database), database_url, cache: Arc::new(cache) })
+impl Chaos {
+    fn calm(&self) -> Duration {
+        self.workload.duration * CALM_PERCENT / 100
     }
 }
 
 impl Cell {
-    /// Starts daemons of `program`; blocks until they answer.
-    ///
-    /// # Errors
-    /// When a configuration file cannot be written.
-    ///
-    /// # Panics
-    /// When a daemon does not come up, with the end of its log.
-    pub fn daemons(&self, program: impl Into<std::path::PathBuf>, daemon_count: usize) -> Result<Daemons> {
-        let (program, database_url) = (program.into(), self.database_url.clone());
-        Daemons::start(&DaemonPlan { program, daemon_count, cache: self.cache.address(), database_url })
-    }
-
-    /// The controls: the database alone, which must keep the promise, and the two usual ways of writing a
-    /// cache by hand, which must be convicted. They share this cell's servers, so one cell runs only one.
-    ///
-    /// # Errors
-    /// When the database's URL is none.
-    pub fn control(&self, control: Control, seed: u64) -> Result<Box<dyn System>> {
-        let pair = PairOptions {
-            cache: self.cache.address(),
-            database: options(&self.database_url)?,
-            instance_count: 4,
-            pause_percent: 5,
-            rng: Arc::new(Rng::from_seed(seed)),
-        };
-        Ok(match control {
-            Control::NoCache => Box::new(NoCache::new(pair)),
-            Control::NaiveAdd => Box::new(NaiveAdd::new(pair)),
-            Control::NaiveDelete => Box::new(NaiveDelete::new(pair)),
-        })
-    }
-
     /// Runs the workload against `system` under faults, heals, waits, and checks everything.
     ///
     /// # Errors
     /// When a server does not come up again, or the checker's own reading fails.
     pub async fn run(&self, system: &dyn System, chaos: &Chaos) -> Result<Report> {
         let (workload, folder, epoch) = (&chaos.workload, Scratch::new(), Epoch::start());
-        let mut truth = TruthTable::connect(options(&self.database_url)?).await?;
-        let seeded = workload.seed(epoch, async |key, body| truth.insert(key, body).await).await?;
+        let mut database = Session::connect(self.database_url()).await?;
+        let seeded = workload.seed(epoch, async |key, body| database.insert(key, body).await).await?;
 
-        let injector = Injector::new(self.targets(system), &chaos.faults, workload.seed, workload.duration);
         let working = workload.run(system, epoch, folder.path());
-        let (logs, injections) = tokio::join!(working, injector.run());
+        let outsider = Outsider::new(self.database_url(), EXTRA_WORKERS - 1, workload, epoch);
+        let outside = async {
+            match chaos.outside_bound {
+                Some(_) => outsider.run(workload.duration).await,
+                None => Vec::new(),
+            }
+        };
+        let meter = Meter::new(self.database_url(), epoch);
+        let measuring = meter.run(workload.duration);
+        let breaking = self.break_things(system, chaos, epoch);
+        let (logs, broken, outside, load) = tokio::join!(working, breaking, outside, measuring);
+        let (struck, canaries) = broken?;
         let mut logs = logs.map_err(history_error)?;
-        logs.push(seeded);
-        let (history, injections) = (History::new(logs), injections?);
+        logs.extend([seeded, Log::Memory(outside)]);
+        logs.extend(canaries);
+        let history = History::new(logs);
 
         tokio::time::sleep(chaos.quiet).await;
-        let probes = convergence::probe(system, self.cache.address(), workload).await?;
-        self.judge(system, &history, &probes, injections).await
+        // A new connection: the database may have been killed since the first.
+        let mut database = Session::connect(self.database_url()).await?;
+        let caches = self.cache_addresses();
+        let probes = convergence::probe(system, &caches, workload, &mut database).await?;
+        let faults = (chaos.calm(), workload.duration.saturating_sub(chaos.calm()));
+        let load = Load::of(&load, faults);
+        self.judge(system, &history, &probes, Broken { struck, faults, load, chaos, database }).await
     }
 
-    fn targets(&self, system: &dyn System) -> Targets {
-        Targets {
+    /// Leaves everything alone for a while, injects, and leaves it alone again.
+    async fn break_things(
+        &self,
+        system: &dyn System,
+        chaos: &Chaos,
+        epoch: Epoch,
+    ) -> Result<(Vec<Struck>, Vec<Log>)> {
+        let workload = &chaos.workload;
+        tokio::time::sleep(chaos.calm()).await;
+        let canary = |(index, links): (usize, crate::sut::Links)| {
+            let worker = EXTRA_WORKERS + index as u32;
+            Canary::new(worker, workload.first_op(worker), workload.keys().collect(), epoch, links.door)
+        };
+        let canaries = system.links().into_iter().enumerate().map(canary).collect();
+        let targets = Targets {
             daemons: system.processes(),
-            cache: Arc::clone(&self.cache) as _,
-            cache_address: self.cache.address(),
-            database: Arc::clone(&self.database) as _,
-        }
+            caches: self.caches(),
+            database: self.database_process(),
+            links: system.links(),
+        };
+        let duration = workload.duration.saturating_sub(chaos.calm() * 2);
+        let injector = Injector::new(targets, &chaos.faults, workload.seed, epoch, duration);
+        let (struck, canaries) = injector.with_canaries(canaries).run().await?;
+        Ok((struck, canaries.into_iter().map(Canary::into_log).collect()))
     }
 
     async fn judge(
@@ -164,25 +126,51 @@ impl Cell {
         system: &dyn System,
         history: &History,
         probes: &[Probe],
-        injections: Counts,
+        broken: Broken<'_>,
     ) -> Result<Report> {
-        // A new connection: the database may have been killed since the first.
-        let mut truth = TruthTable::connect(options(&self.database_url)?).await?;
-        let differing = differing(&truth.rows().await?, probes);
-        let verdict = check(history, &truth.audit().await?).map_err(history_error)?;
-        let samples = wgl::sample(history, SEARCH_LEN_MAX).map_err(history_error)?;
-        let decisions: Vec<(usize, Decision)> =
-            samples.values().map(|operations| (operations.len(), wgl::decide(operations))).collect();
+        let Broken { struck, faults, load, chaos, mut database } = broken;
+        let differing = differing(&truth_table::rows(&mut database).await?, probes);
+        let promised = match chaos.outside_bound {
+            None => Promised::Linear,
+            Some(bound) => Promised::Bound { outsider: EXTRA_WORKERS - 1, bound },
+        };
+        let audit = truth_table::audit(&mut database).await?;
+        let verdict = check(history, &audit, promised).map_err(history_error)?;
+        let decisions = match promised {
+            Promised::Bound { .. } => Vec::new(),
+            Promised::Linear => wgl::sample(history, SEARCH_LEN_MAX)
+                .map_err(history_error)?
+                .values()
+                .map(|operations| (operations.len(), wgl::decide(operations)))
+                .collect::<Vec<(usize, Decision)>>(),
+        };
         Ok(Report {
             system: system.name(),
             is_strict: system.is_strict(),
-            injections,
+            injections: counts(&struck),
+            first_writes: struck
+                .iter()
+                .filter(|struck| struck.fault == Fault::CachePartition)
+                .map(|struck| struck.first_writes_ns)
+                .collect(),
+            phases: phases(history, faults).map_err(history_error)?,
+            load,
             verdict,
             decisions,
             probe_count: probes.len(),
             differing,
         })
     }
+}
+
+/// What was done to the system, and when.
+struct Broken<'a> {
+    struck: Vec<Struck>,
+    /// When the faults began, and when they ended.
+    faults: (Duration, Duration),
+    load: Option<Load>,
+    chaos: &'a Chaos,
+    database: Session,
 }
 
 fn history_error(error: std::io::Error) -> Error {

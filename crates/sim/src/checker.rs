@@ -9,6 +9,7 @@
 mod breach;
 mod convergence;
 mod floor;
+mod phases;
 mod replay;
 mod session;
 mod truth;
@@ -19,11 +20,13 @@ pub mod wgl;
 mod tests;
 
 use std::io;
+use std::time::Duration;
 
 use crate::history::{History, Kind, Outcome};
 
 pub use breach::{Breach, Finding};
 pub use convergence::{Probe, differing};
+pub use phases::{Phase, phases};
 pub use truth::AuditRow;
 pub use verdict::{Rate, Verdict};
 
@@ -32,14 +35,29 @@ use replay::{Event, replay};
 use session::Session;
 use truth::Truth;
 
+/// What is promised to callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promised {
+    /// Everything: [`Breach`].
+    Linear,
+    /// Another program writes as well. No answer is older than a write through the system that was acknowledged
+    /// before, nor than a write of the other program that is older than the bound; answers may go backward.
+    Bound {
+        /// Who the other program is in the history.
+        outsider: u32,
+        /// How late its writes may be seen.
+        bound: Duration,
+    },
+}
+
 /// Checks every operation of `history` against `audit`, the database's order of commits (by `seq`).
 ///
 /// # Errors
 /// When the history cannot be read, or a worker's operations overlap.
-pub fn check(history: &History, audit: &[AuditRow]) -> io::Result<Verdict> {
+pub fn check(history: &History, audit: &[AuditRow], promised: Promised) -> io::Result<Verdict> {
     let mut verdict = Verdict::default();
     let truth = Truth::build(history, audit, &mut verdict)?;
-    let mut floor = Floor::new(&truth);
+    let mut floor = Floor::new(&truth, promised);
     let mut session = Session::new(&truth);
     replay(history, |event| match event {
         Event::Begin(lane, operation) => {
@@ -51,7 +69,9 @@ pub fn check(history: &History, audit: &[AuditRow]) -> io::Result<Verdict> {
                 verdict.latency(operation);
             }
             floor.end(lane, operation, &mut verdict);
-            session.end(operation, &mut verdict);
+            if promised == Promised::Linear {
+                session.end(operation, &mut verdict);
+            }
         }
     })?;
     Ok(verdict)

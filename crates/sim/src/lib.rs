@@ -12,12 +12,14 @@
 
 pub mod chaos;
 pub mod checker;
+pub mod database;
 pub mod faults;
 pub mod histogram;
 pub mod history;
 pub mod model;
 pub mod payload;
 pub mod report;
+pub mod scenario;
 pub mod sut;
 mod truth_table;
 mod workload;

@@ -6,22 +6,6 @@ const HEAD: &str = "tl1.";
 /// The padding's length stays below this, so that a payload fits `varchar(200)`.
 const PADDING_MAX: u64 = 100;
 
-/// The table that the system under test serves as the resource `kv`, and the audit table with its triggers.
-///
-/// The order of `kv_audit.seq` within one key is the order of commits: the trigger runs while the row's lock
-/// is held, and the lock is held until the commit.
-pub const SCHEMA: [&str; 5] = [
-    "CREATE TABLE kv (id BIGINT PRIMARY KEY, body VARCHAR(200) NOT NULL) ENGINE=InnoDB",
-    "CREATE TABLE kv_audit (seq BIGINT AUTO_INCREMENT PRIMARY KEY, id BIGINT NOT NULL, body VARCHAR(200), \
-     op CHAR(1) NOT NULL) ENGINE=InnoDB",
-    "CREATE TRIGGER kv_after_insert AFTER INSERT ON kv FOR EACH ROW \
-     INSERT INTO kv_audit (id, body, op) VALUES (NEW.id, NEW.body, 'i')",
-    "CREATE TRIGGER kv_after_update AFTER UPDATE ON kv FOR EACH ROW \
-     INSERT INTO kv_audit (id, body, op) VALUES (NEW.id, NEW.body, 'u')",
-    "CREATE TRIGGER kv_after_delete AFTER DELETE ON kv FOR EACH ROW \
-     INSERT INTO kv_audit (id, body, op) VALUES (OLD.id, NULL, 'd')",
-];
-
 /// What one write stored under one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payload {

@@ -5,8 +5,9 @@ mod table;
 
 use std::fmt;
 
+use crate::chaos::Load;
 use crate::checker::wgl::Decision;
-use crate::checker::{Breach, Probe, Verdict};
+use crate::checker::{Breach, Phase, Probe, Verdict};
 use crate::faults::Counts;
 use crate::history::Operation;
 
@@ -14,6 +15,13 @@ pub use table::Table;
 
 /// How many examples of one kind are printed.
 const EXAMPLES_MAX: usize = 10;
+/// The share of the hit ratio before the faults that must be there again after them.
+const RECOVERED_MIN: f64 = 0.8;
+/// Fewer reads than this in a part of a run say nothing about a ratio.
+const READS_MIN: u64 = 2_000;
+/// How many times the database's steady load its load may be under faults: every read and every write of every
+/// worker may reach it then, and each is a handful of statements.
+const LOAD_MAX: f64 = 10.0;
 
 /// What one run showed.
 #[derive(Debug)]
@@ -24,6 +32,13 @@ pub struct Report {
     pub is_strict: bool,
     /// The faults injected.
     pub injections: Counts,
+    /// For each partition: how long a caller of the daemon that was cut off had to wait until every key was
+    /// written again, in nanoseconds; `None` when the partition ended first.
+    pub first_writes: Vec<Option<u64>>,
+    /// What callers got before, during and after the faults.
+    pub phases: [Phase; 3],
+    /// How hard the database worked.
+    pub load: Option<Load>,
     /// What the check against the audit order found.
     pub verdict: Verdict,
     /// What the search without the audit order found, per key, with the number of operations.
@@ -63,6 +78,10 @@ impl Report {
         match self.is_strict {
             true if verdict.breaches() > 0 => failed("a promise was broken"),
             true if !self.differing.is_empty() => failed("a stale or missing answer when all was quiet"),
+            true if !self.has_recovered() => failed("the hit ratio did not come back"),
+            true if self.load.is_some_and(|load| load.peak > load.before * LOAD_MAX) => {
+                failed("the database was not protected")
+            }
             true => Judgement::Kept,
             // A control reads stale, but it stores what it is given: anything else is an error of ours.
             false if verdict.breaches() > self.stale() => failed("a control broke what it cannot break"),
@@ -87,6 +106,19 @@ impl Report {
             format!("when all was quiet: key {key} through {through}: {seen:?} is not the row")
         });
         findings.chain(differing).collect()
+    }
+
+    /// Whether callers are served from the cache again as they were before the faults.
+    fn has_recovered(&self) -> bool {
+        let [before, _, after] = &self.phases;
+        match (before.hit_ratio(), after.hit_ratio()) {
+            (Some(before_ratio), Some(after_ratio))
+                if before.attributed >= READS_MIN && after.attributed >= READS_MIN =>
+            {
+                after_ratio >= before_ratio * RECOVERED_MIN
+            }
+            _ => true,
+        }
     }
 
     fn stale(&self) -> u64 {

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system under test, as the workers and the fault injector see it.
 
+mod control;
 mod daemon_http;
 mod daemon_memcached;
 mod daemons;
-mod naive_add;
-mod naive_delete;
-mod no_cache;
 mod pair;
 mod process;
 pub mod text_client;
@@ -14,14 +12,14 @@ pub mod text_client;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use throughline_testkit::Proxy;
 
 use crate::history::{Outcome, Seen, ServedFrom};
 use crate::payload::Payload;
 
+pub use control::{Control, ControlSystem};
+pub(crate) use daemons::server_name;
 pub use daemons::{DaemonPlan, Daemons};
-pub use naive_add::NaiveAdd;
-pub use naive_delete::NaiveDelete;
-pub use no_cache::NoCache;
 pub use pair::PairOptions;
 pub use process::Process;
 
@@ -35,13 +33,26 @@ pub trait System: Send + Sync {
     fn doors(&self) -> Vec<Box<dyn Client>>;
     /// The processes of its instances, for the fault injector; none when they live in this process.
     fn processes(&self) -> Vec<Arc<dyn Process>>;
+    /// The ways between each instance and its servers, for the fault injector; none when they are not broken.
+    fn links(&self) -> Vec<Links>;
+}
+
+/// The ways of one instance, and a door of its own.
+#[derive(Debug)]
+pub struct Links {
+    /// To each cache server.
+    pub caches: Vec<Arc<Proxy>>,
+    /// To the database.
+    pub database: Arc<Proxy>,
+    /// Another handle to this instance.
+    pub door: Box<dyn Client>,
 }
 
 /// A caller's handle with at most one call under way.
 ///
 /// A call may be dropped at any point; the next one then uses a new connection, so that it cannot get the
 /// answer to the one before.
-pub trait Client: Send {
+pub trait Client: std::fmt::Debug + Send + Sync {
     /// The door's name.
     fn name(&self) -> &str;
     /// Reads the key; `None` when there was no answer or an error.

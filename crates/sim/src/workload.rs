@@ -59,6 +59,11 @@ impl Workload {
         1..=i64::from(self.key_count)
     }
 
+    /// The number of the first operation of a worker.
+    pub(crate) fn first_op(&self, worker: u32) -> u64 {
+        u64::from(worker) * OPERATION_STEP
+    }
+
     /// Writes the first row of every key, straight into the database by `store`, as worker 0.
     pub(crate) async fn seed<E>(
         &self,
@@ -138,7 +143,7 @@ impl Worker {
     async fn step(&mut self) -> Operation {
         self.counter += 1;
         let counter = self.counter;
-        let op = u64::from(self.number) * OPERATION_STEP + counter;
+        let op = self.workload.first_op(self.number) + counter;
         let key = 1 + self.rng.below(u64::from(self.workload.key_count)).cast_signed();
         let kind = self.choose_kind();
         let door = self.rng.below(self.doors.len() as u64) as usize;

@@ -7,16 +7,24 @@ use std::time::Duration;
 use throughline_sim::Workload;
 use throughline_sim::chaos::{Arena, Chaos, Control};
 use throughline_sim::checker::Breach;
+use throughline_sim::database::Kind;
 use throughline_sim::faults::Fault;
 use throughline_sim::report::{Judgement, Report, Table};
 
-async fn report(control: Control, faults: &[Fault]) -> Report {
+async fn report(database: Kind, control: Control, faults: &[Fault]) -> Report {
     let seed = 20_261_121;
     let workload =
         Workload { key_count: 6, worker_count: 8, write_percent: 10, duration: Duration::from_secs(4), seed };
-    let chaos = Chaos { workload, faults: faults.to_vec(), quiet: Duration::from_millis(200) };
-    let cell = Arena::start().cell("control", &chaos).await.expect("servers that answer");
-    let system = cell.control(control, seed).expect("a URL that is one");
+    let chaos = Chaos {
+        workload,
+        faults: faults.to_vec(),
+        quiet: Duration::from_millis(200),
+        database,
+        cache_count: 1,
+        outside_bound: None,
+    };
+    let cell = Arena::start(database).cell("control", &chaos).await.expect("servers that answer");
+    let system = cell.control(control, seed);
     cell.run(system.as_ref(), &chaos).await.expect("servers that come up again")
 }
 
@@ -28,19 +36,25 @@ fn judged(report: Report) -> (Judgement, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn filling_by_add_and_setting_after_the_commit_is_convicted() {
-    let (judgement, table) = judged(report(Control::NaiveAdd, &[]).await);
+    let (judgement, table) = judged(report(Kind::Mariadb, Control::NaiveAdd, &[]).await);
     assert_eq!(judgement, Judgement::Convicted, "\n{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_after_the_commit_is_convicted() {
-    let (judgement, table) = judged(report(Control::NaiveDelete, &[]).await);
+    let (judgement, table) = judged(report(Kind::Mariadb, Control::NaiveDelete, &[]).await);
+    assert_eq!(judgement, Judgement::Convicted, "\n{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgresql_the_same_code_is_convicted() {
+    let (judgement, table) = judged(report(Kind::Postgres, Control::NaiveDelete, &[]).await);
     assert_eq!(judgement, Judgement::Convicted, "\n{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_alone_keeps_the_promise() {
-    let (judgement, table) = judged(report(Control::NoCache, &[]).await);
+    let (judgement, table) = judged(report(Kind::Mariadb, Control::NoCache, &[]).await);
     assert_eq!(judgement, Judgement::Kept, "\n{table}");
 }
 
@@ -48,7 +62,7 @@ async fn the_database_alone_keeps_the_promise() {
 async fn a_killed_database_loses_nothing_acknowledged_and_everything_is_healed() {
     let faults =
         [Fault::DatabaseKill, Fault::CacheKill, Fault::CachePause, Fault::CacheFlush, Fault::CacheDelete];
-    let report = report(Control::NoCache, &faults).await;
+    let report = report(Kind::Mariadb, Control::NoCache, &faults).await;
     assert!(report.injections.values().sum::<u64>() > 3, "{:?}", report.injections);
     assert_eq!(report.verdict.count(Breach::Lost), 0);
     let (judgement, table) = judged(report);

@@ -47,7 +47,7 @@ const LAYERS: [Layer; 14] = [
     Layer { name: SERVER, uses: &[CORE, WIRE, FACADE], tests_use: &[CACHES] },
     layer(CLI, &[CORE, FACADE, SERVER]),
     layer(TESTKIT, &[CORE]),
-    layer(SIM, &[CORE, WIRE, FACADE, TESTKIT]),
+    layer(SIM, &[CORE, WIRE, ENGINE, CACHES, FACADE, TESTKIT]),
     layer(
         BENCH,
         &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, JOURNALS, FACADE, SERVER, CLI, TESTKIT, SIM],

@@ -4,8 +4,9 @@
 //! Where an answer may be one of several versions (an absence), the oldest one that is allowed is taken, so
 //! that a breach may be overlooked but none is invented.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
+use super::Promised;
 use super::breach::{Breach, Finding};
 use super::truth::{Shown, Truth, at_least};
 use super::verdict::Verdict;
@@ -15,6 +16,7 @@ use crate::history::{Kind, Operation, Outcome, Seen};
 #[derive(Debug)]
 pub(super) struct Floor<'a> {
     truth: &'a Truth,
+    promised: Promised,
     keys: HashMap<i64, KeyFloor>,
     /// The floors at the begin of each worker's present operation.
     open: Vec<Bounds>,
@@ -32,18 +34,21 @@ struct KeyFloor {
     now: Bounds,
     /// When each version was first known to be committed.
     known_ns: Vec<u64>,
+    /// Versions of another program, with the moment from which they must be seen, in order of time.
+    due: VecDeque<(u64, u32)>,
 }
 
 impl<'a> Floor<'a> {
-    pub(super) fn new(truth: &'a Truth) -> Self {
-        Self { truth, keys: HashMap::new(), open: Vec::new() }
+    pub(super) fn new(truth: &'a Truth, promised: Promised) -> Self {
+        Self { truth, promised, keys: HashMap::new(), open: Vec::new() }
     }
 
     pub(super) fn begin(&mut self, lane: usize, operation: &Operation) {
         if self.open.len() <= lane {
             self.open.resize(lane + 1, Bounds::default());
         }
-        self.open[lane] = self.keys.get(&operation.key).map_or_else(Bounds::default, |key| key.now);
+        let key = self.keys.get_mut(&operation.key);
+        self.open[lane] = key.map_or_else(Bounds::default, |key| key.floor_at(operation.begin_ns));
     }
 
     pub(super) fn end(&mut self, lane: usize, operation: &Operation, verdict: &mut Verdict) {
@@ -51,10 +56,22 @@ impl<'a> Floor<'a> {
             return;
         };
         let floor = self.open[lane];
+        let (is_linear, bound) = match self.promised {
+            Promised::Linear => (true, None),
+            Promised::Bound { outsider, bound } => (false, (operation.worker == outsider).then_some(bound)),
+        };
         let key = self.keys.entry(operation.key).or_insert_with(KeyFloor::new);
         let versions = self.truth.of(operation.key);
         match operation.kind {
-            Kind::Get => key.end_get(operation, floor, &versions.shown(operation.seen, end_ns), verdict),
+            Kind::Get => {
+                let shown = versions.shown(operation.seen, end_ns);
+                key.end_get(operation, floor, &shown, is_linear, verdict);
+            }
+            Kind::Put if bound.is_some() => {
+                let written = versions.places(Some(operation.op));
+                let from_ns = end_ns + bound.map_or(0, |bound| bound.as_nanos() as u64);
+                key.due.extend(written.iter().map(|(_, version)| (from_ns, *version)));
+            }
             Kind::Put => {
                 let written = Seen::Value { op: operation.op, counter: 0 };
                 key.end_put(operation, floor, &versions.shown(written, end_ns), verdict);
@@ -66,10 +83,27 @@ impl<'a> Floor<'a> {
 
 impl KeyFloor {
     fn new() -> Self {
-        Self { now: Bounds::default(), known_ns: vec![0] }
+        Self { now: Bounds::default(), known_ns: vec![0], due: VecDeque::new() }
     }
 
-    fn end_get(&mut self, operation: &Operation, floor: Bounds, shown: &Shown<'_>, verdict: &mut Verdict) {
+    /// The floor for an operation that begins now.
+    fn floor_at(&mut self, now_ns: u64) -> Bounds {
+        while let Some((_, version)) = self.due.front().copied().filter(|(from_ns, _)| *from_ns <= now_ns) {
+            self.due.pop_front();
+            self.now.acked = self.now.acked.max(version);
+            self.now.seen = self.now.seen.max(version);
+        }
+        self.now
+    }
+
+    fn end_get(
+        &mut self,
+        operation: &Operation,
+        floor: Bounds,
+        shown: &Shown<'_>,
+        is_linear: bool,
+        verdict: &mut Verdict,
+    ) {
         let mut found = |breach, shown, floor| {
             verdict.found(Finding { breach, operation: *operation, shown, floor });
         };
@@ -80,14 +114,17 @@ impl KeyFloor {
             Shown::OneOf(places) => places,
         };
         if let Some(version) = at_least(places, floor.seen) {
-            return self.raise_seen(version, operation);
+            if is_linear {
+                self.raise_seen(version, operation);
+            }
+            return;
         }
         let newest = places.last().expect("an answer has a version").1;
         found(Breach::Linear, Some(newest), floor.seen);
         if at_least(places, floor.acked).is_none() {
             found(Breach::Headline, Some(newest), floor.acked);
         }
-        let known_ns = self.known_ns[newest as usize + 1];
+        let known_ns = self.known_ns.get(newest as usize + 1).copied().unwrap_or(operation.begin_ns);
         verdict.stale_age.add(operation.begin_ns.saturating_sub(known_ns));
     }
 

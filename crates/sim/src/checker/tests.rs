@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use throughline_core::Rng;
 
 use super::wgl::{self, Decision};
-use super::{AuditRow, Breach, Verdict, check};
+use super::{AuditRow, Breach, Promised, Verdict, check};
 use crate::history::{History, Kind, Operation, Outcome, Seen, ServedFrom};
 
 const KEY: i64 = 7;
@@ -51,7 +51,7 @@ fn audit(stored: &[Seen]) -> Vec<AuditRow> {
 }
 
 fn verdict(operations: &[Operation], stored: &[Seen]) -> Verdict {
-    check(&History::from_operations(operations.iter().copied()), &audit(stored)).unwrap()
+    check(&History::from_operations(operations.iter().copied()), &audit(stored), Promised::Linear).unwrap()
 }
 
 /// The breaches found, in the order of `Breach::ALL`.
@@ -178,13 +178,13 @@ fn keys_do_not_touch_each_other() {
     let history = [put(1, 1, 0, 10), other, get(1, 3, 40, 50, value(1))];
     let rows =
         [AuditRow { seq: 5, key: 8, stored: value(2) }, AuditRow { seq: 1, key: KEY, stored: value(1) }];
-    assert_eq!(check(&History::from_operations(history), &rows).unwrap().breaches(), 0);
+    assert_eq!(check(&History::from_operations(history), &rows, Promised::Linear).unwrap().breaches(), 0);
 }
 
 #[test]
 fn a_worker_at_two_operations_at_once_is_an_error() {
     let history = History::from_operations([put(1, 1, 0, 10), put(1, 2, 5, 30)]);
-    assert!(check(&history, &audit(&[value(1), value(2)])).is_err());
+    assert!(check(&history, &audit(&[value(1), value(2)]), Promised::Linear).is_err());
 }
 
 #[test]
@@ -365,4 +365,25 @@ fn the_sample_is_cut_fairly() {
         assert_eq!(sample.len(), len_max);
         assert!(!matches!(wgl::decide(sample), Decision::Violated(_)), "{len_max}");
     }
+}
+
+#[test]
+fn another_programs_write_must_be_seen_within_the_bound_and_not_before() {
+    let promised = Promised::Bound { outsider: 9, bound: std::time::Duration::from_nanos(100) };
+    let judged = |begin_ns, seen| {
+        let operations = [put(1, 1, 0, 10), put(9, 2, 20, 30), get(3, 3, begin_ns, begin_ns + 5, seen)];
+        let history = History::from_operations(operations);
+        check(&history, &audit(&[value(1), value(2)]), promised).unwrap().breaches()
+    };
+    assert_eq!(judged(129, value(1)), 0);
+    assert_eq!(judged(131, value(2)), 0);
+    assert!(judged(131, value(1)) > 0);
+}
+
+#[test]
+fn beside_another_program_our_own_writes_are_still_seen_at_once() {
+    let promised = Promised::Bound { outsider: 9, bound: std::time::Duration::from_secs(1) };
+    let operations = [put(9, 1, 0, 10), put(1, 2, 20, 30), get(3, 3, 40, 50, value(1))];
+    let verdict = check(&History::from_operations(operations), &audit(&[value(1), value(2)]), promised);
+    assert_eq!(verdict.unwrap().count(Breach::Headline), 1);
 }

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use super::Report;
-use crate::checker::Breach;
 use crate::checker::wgl::Decision;
+use crate::checker::{Breach, Phase};
 use crate::faults::Fault;
 use crate::histogram::Histogram;
 
@@ -28,7 +28,8 @@ impl<'a> Table<'a> {
         row("reads", &|report| report.verdict.reads.to_string());
         row("writes acknowledged", &|report| report.verdict.acknowledged.to_string());
         row("failed / unknown", &|report| format!("{} / {}", report.verdict.failed, report.verdict.unknown));
-        for fault in Fault::ALL {
+        let is_injected = |fault: &Fault| self.0.iter().any(|report| report.injections.contains_key(fault));
+        for fault in Fault::ALL.into_iter().filter(is_injected) {
             row(fault.as_str(), &|report| report.injections.get(&fault).copied().unwrap_or(0).to_string());
         }
         for breach in Breach::ALL {
@@ -42,6 +43,18 @@ impl<'a> Table<'a> {
         row("read p50/p99/max", &|report| times(&report.verdict.read_latency));
         row("write p50/p99/max", &|report| times(&report.verdict.write_latency));
         row("hits", &hit_ratio);
+        row("hits before/during/after", &phase_ratios);
+        row("failures before/during/after", &|report| {
+            report.phases.map(|phase| phase.failures.to_string()).join("/")
+        });
+        row("database calls/s before/peak/after", &|report| {
+            report.load.map_or("unknown".to_owned(), |load| {
+                format!("{:.0}/{:.0}/{:.0}", load.before, load.peak, load.after)
+            })
+        });
+        if self.0.iter().any(|report| !report.first_writes.is_empty()) {
+            row("all keys written after partition", &first_writes);
+        }
         row("judgement", &|report| report.judgement().to_string());
         rows
     }
@@ -80,6 +93,25 @@ fn hit_ratio(report: &Report) -> String {
         0 => "unsaid".to_owned(),
         attributed => format!("{:.1} %", 100.0 * verdict.hits as f64 / attributed as f64),
     }
+}
+
+fn phase_ratios(report: &Report) -> String {
+    let ratio =
+        |phase: Phase| phase.hit_ratio().map_or("-".to_owned(), |hits| format!("{:.0}", hits * 100.0));
+    format!("{} %", report.phases.map(ratio).join("/"))
+}
+
+/// The median and the longest, and how often a partition ended before.
+fn first_writes(report: &Report) -> String {
+    let mut times: Vec<u64> = report.first_writes.iter().copied().flatten().collect();
+    times.sort_unstable();
+    let seconds = |ns: u64| format!("{:.1}", ns as f64 / 1e9);
+    let never = report.first_writes.len() - times.len();
+    let said = match (times.get(times.len() / 2), times.last()) {
+        (Some(median), Some(longest)) => format!("{}/{} s", seconds(*median), seconds(*longest)),
+        _ => "-".to_owned(),
+    };
+    if never == 0 { said } else { format!("{said}, {never} never") }
 }
 
 fn times(histogram: &Histogram) -> String {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 use super::{Judgement, Report, Table};
+use crate::chaos::Load;
 use crate::checker::wgl::Decision;
-use crate::checker::{AuditRow, Probe, check};
+use crate::checker::{AuditRow, Phase, Probe, Promised, check};
 use crate::faults::Counts;
 use crate::history::{History, Kind, Operation, Outcome, Seen, ServedFrom};
 
@@ -37,7 +38,10 @@ fn report(is_strict: bool, shown: Seen, committed: &[u64]) -> Report {
         system: "a system".to_owned(),
         is_strict,
         injections: Counts::new(),
-        verdict: check(&History::from_operations(operations(shown)), &audit).unwrap(),
+        first_writes: Vec::new(),
+        phases: [Phase::default(); 3],
+        load: None,
+        verdict: check(&History::from_operations(operations(shown)), &audit, Promised::Linear).unwrap(),
         decisions: vec![(3, Decision::Linearizable)],
         probe_count: 1,
         differing: Vec::new(),
@@ -89,4 +93,13 @@ fn the_table_has_a_column_per_run_and_bounds_for_zeros() {
     assert_eq!(line("HEADLINE").split_whitespace().collect::<Vec<_>>(), ["HEADLINE", "0", "(<1.0e0)", "1"]);
     assert!(line("judgement").ends_with("convicted"));
     assert!(line("hits").ends_with("100.0 %"));
+}
+
+#[test]
+fn a_system_that_does_not_recover_or_multiplies_the_load_fails() {
+    let phase = |hits| Phase { attributed: 10_000, hits, ..Phase::default() };
+    let kept = report(true, value(2), &[1, 2]);
+    assert!(fails(&Report { phases: [phase(5_000), phase(0), phase(1_000)], ..kept }, "come back"));
+    let load = Some(Load { before: 10.0, peak: 101.0, after: 10.0 });
+    assert!(fails(&Report { load, ..report(true, value(2), &[1, 2]) }, "protected"));
 }

@@ -12,6 +12,7 @@ use super::{Answer, Client, row, row_seen_as};
 use crate::history::{Outcome, Seen, ServedFrom};
 
 /// One caller of `/v1/kv/{key}`.
+#[derive(Debug)]
 pub(super) struct HttpDoor {
     name: String,
     base: String,

@@ -11,6 +11,7 @@ use super::{Answer, Client, row, row_seen_as};
 use crate::history::{Outcome, Seen, ServedFrom};
 
 /// One caller of `get kv:7` and `set kv:7`.
+#[derive(Debug)]
 pub(super) struct MemcachedDoor {
     name: String,
     client: TextClient,

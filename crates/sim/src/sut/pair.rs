@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! memcached and MariaDB side by side, as a program without Throughline uses them.
+//! memcached and a database side by side, as a program without Throughline uses them.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts};
-use throughline_core::Rng;
+use throughline_core::{Result, Rng};
 
 use super::text_client::TextClient;
-use super::{Answer, seen_as};
-use crate::history::{Outcome, Seen, ServedFrom};
+use crate::database::Session;
+use crate::history::Outcome;
 
 /// A cache that does not answer in this time is treated as if it had nothing.
 const CACHE_TIMEOUT: Duration = Duration::from_millis(100);
@@ -25,8 +22,8 @@ const TTL_S: u32 = 300;
 pub struct PairOptions {
     /// The memcached.
     pub cache: SocketAddr,
-    /// The database that holds the table `kv`.
-    pub database: Opts,
+    /// The URL of the database that holds the table `kv`.
+    pub database_url: String,
     /// How many instances the control pretends to have.
     pub instance_count: usize,
     /// How often, in percent, a task pauses for up to 10 ms between its two steps, as a garbage collection or
@@ -41,7 +38,7 @@ pub struct PairOptions {
 pub(super) struct Pair {
     options: PairOptions,
     cache: TextClient,
-    database: Option<Conn>,
+    database: Option<Session>,
 }
 
 impl Pair {
@@ -56,7 +53,7 @@ impl Pair {
     }
 
     /// Stores into the cache by `set` or `add`; whether it worked is not looked at, as usual.
-    pub(super) async fn fill(&mut self, verb: &str, key: i64, body: &str) {
+    pub(super) async fn store(&mut self, verb: &str, key: i64, body: &str) {
         let _ = cache_call(self.cache.store(verb, &cache_key(key), body.as_bytes(), TTL_S)).await;
     }
 
@@ -64,39 +61,27 @@ impl Pair {
         let _ = cache_call(self.cache.delete(&cache_key(key))).await;
     }
 
-    pub(super) async fn load(&mut self, key: i64) -> mysql_async::Result<Option<String>> {
+    pub(super) async fn load(&mut self, key: i64) -> Result<Option<String>> {
         let mut database = self.connected().await?;
-        let body = database.exec_first("SELECT body FROM kv WHERE id = ?", (key,)).await?;
+        let body = database.body(key).await?;
         self.database = Some(database);
         Ok(body)
     }
 
-    pub(super) async fn upsert(&mut self, key: i64, body: &str) -> Outcome {
-        const UPSERT: &str =
-            "INSERT INTO kv (id, body) VALUES (?, ?) ON DUPLICATE KEY UPDATE body = VALUES(body)";
+    /// Stores the row, or removes it.
+    pub(super) async fn write(&mut self, key: i64, body: Option<&str>) -> Outcome {
         let Ok(mut database) = self.connected().await else {
             return Outcome::Fail;
         };
-        match database.exec_drop(UPSERT, (key, body)).await {
-            Ok(()) => {
-                self.database = Some(database);
-                Outcome::Ok
-            }
-            Err(_) => Outcome::Unknown,
-        }
-    }
-
-    pub(super) async fn remove(&mut self, key: i64) -> Outcome {
-        let Ok(mut database) = self.connected().await else {
-            return Outcome::Fail;
+        let written = match body {
+            Some(body) => database.upsert(key, body).await,
+            None => database.remove(key).await,
         };
-        match database.exec_drop("DELETE FROM kv WHERE id = ?", (key,)).await {
-            Ok(()) => {
-                self.database = Some(database);
-                Outcome::Ok
-            }
-            Err(_) => Outcome::Unknown,
+        if written.is_err() {
+            return Outcome::Unknown;
         }
+        self.database = Some(database);
+        Outcome::Ok
     }
 
     pub(super) async fn pause_sometimes(&self) {
@@ -107,35 +92,12 @@ impl Pair {
 
     /// Takes the connection out: it comes back only after a whole answer, so that a dropped call cannot shift
     /// later answers.
-    async fn connected(&mut self) -> mysql_async::Result<Conn> {
+    async fn connected(&mut self) -> Result<Session> {
         match self.database.take() {
             Some(database) => Ok(database),
-            None => Conn::new(self.options.database.clone()).await,
+            None => Session::connect(&self.options.database_url).await,
         }
     }
-}
-
-/// The read that both controls have: cache, else database and then `verb` into the cache.
-pub(super) fn read_then_fill<'a>(
-    pair: &'a mut Pair,
-    verb: &'static str,
-    key: i64,
-) -> BoxFuture<'a, Option<Answer>> {
-    Box::pin(async move {
-        if let Some(body) = pair.cached(key).await {
-            return Some(Answer { seen: seen_as(key, &body), served: ServedFrom::L2 });
-        }
-        let body = pair.load(key).await.ok()?;
-        pair.pause_sometimes().await;
-        let seen = match body {
-            None => Seen::Absent,
-            Some(body) => {
-                pair.fill(verb, key, &body).await;
-                seen_as(key, &body)
-            }
-        };
-        Some(Answer { seen, served: ServedFrom::Source })
-    })
 }
 
 async fn cache_call<T>(call: impl Future<Output = io::Result<T>>) -> io::Result<T> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the fault injector may do to a process. Every call blocks until it is done.
 
-use throughline_testkit::{Daemon, Mariadb, Memcached};
+use throughline_testkit::{Daemon, Mariadb, Memcached, Postgres};
 
 /// A process that may be killed, paused and started again at the same address.
 pub trait Process: std::fmt::Debug + Send + Sync {
@@ -40,3 +40,4 @@ macro_rules! process {
 process!(Daemon);
 process!(Mariadb);
 process!(Memcached);
+process!(Postgres);

@@ -11,6 +11,7 @@ use clap::Args;
 use throughline_core::{Error, ErrorKind, Result};
 use throughline_sim::Workload;
 use throughline_sim::chaos::{Arena, Chaos, Control};
+use throughline_sim::database::Kind;
 use throughline_sim::faults::Fault;
 use throughline_sim::report::{Judgement, Report, Table};
 use throughline_testkit::DaemonOptions;
@@ -19,6 +20,12 @@ use throughline_testkit::DaemonOptions;
 const CONTROL_SECONDS_MAX: u64 = 20;
 /// Longer than the life of marks (10 s) and leases (5 s).
 const QUIET_STRICT: Duration = Duration::from_secs(11);
+/// The pairs of a matrix.
+const PAIRS: [[Fault; 2]; 3] = [
+    [Fault::DaemonKill, Fault::CacheDelete],
+    [Fault::CachePartition, Fault::CommitLost],
+    [Fault::DaemonPause, Fault::CacheKill],
+];
 /// Controls have neither.
 const QUIET_CONTROL: Duration = Duration::from_millis(500);
 
@@ -42,6 +49,18 @@ pub(super) struct ChaosArgs {
     /// How many calls of a hundred are writes.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=99))]
     write_percent: u32,
+    /// `mariadb` or `postgres`.
+    #[arg(long, default_value = "mariadb", value_parser = database)]
+    database: Kind,
+    /// How many memcached servers.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    caches: u32,
+    /// Another program changes rows by SQL; so many milliseconds later at most, callers must see it.
+    #[arg(long)]
+    outside_bound_ms: Option<u64>,
+    /// Every fault alone, and three pairs, each for `--seconds`.
+    #[arg(long)]
+    matrix: bool,
     /// `all` (but database-kill), `none`, or a list such as `daemon-kill,cache-delete`.
     #[arg(long, default_value = "all", value_parser = faults)]
     faults: Faults,
@@ -59,6 +78,10 @@ pub(super) struct ChaosArgs {
 /// The kinds of faults chosen on the command line.
 #[derive(Clone, Debug)]
 struct Faults(Vec<Fault>);
+
+fn database(name: &str) -> std::result::Result<Kind, String> {
+    Kind::from_name(name).ok_or_else(|| "there are mariadb and postgres".to_owned())
+}
 
 fn faults(list: &str) -> std::result::Result<Faults, String> {
     let mut chosen = Vec::new();
@@ -78,8 +101,10 @@ fn faults(list: &str) -> std::result::Result<Faults, String> {
 }
 
 /// Runs what was asked for; whether everything came out as it must.
-pub(super) async fn chaos(args: &ChaosArgs) -> Result<bool> {
-    let reports = run(args).await?;
+pub(super) fn chaos(args: &ChaosArgs) -> Result<bool> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Error::new(ErrorKind::Other, "start a runtime", "tokio").with_cause(error))?;
+    let reports = runtime.block_on(run(args))?;
     show(&reports)
         .map_err(|error| Error::new(ErrorKind::Other, "print the table", "standard output").with_cause(error))
 }
@@ -87,31 +112,44 @@ pub(super) async fn chaos(args: &ChaosArgs) -> Result<bool> {
 async fn run(args: &ChaosArgs) -> Result<Vec<Report>> {
     let seed = args.seed.unwrap_or_else(arbitrary_seed);
     let _ = writeln!(io::stdout(), "seed {seed}");
-    let arena = Arena::start();
+    let arena = Arena::start(args.database);
     let mut reports = Vec::new();
     if !args.only_controls {
-        let chaos = plan(args, seed, args.seconds, QUIET_STRICT);
-        let cell = arena.cell("daemons", &chaos).await?;
-        let program = args.program.clone().unwrap_or_else(DaemonOptions::built_program);
-        let daemons = cell.daemons(program, args.daemons as usize)?;
-        let report = Box::pin(cell.run(&daemons, &chaos)).await?;
-        if report.judgement() != Judgement::Kept {
-            let _ = writeln!(io::stderr(), "{}", daemons.logs().join("\n"));
+        for (index, faults) in cells(args).into_iter().enumerate() {
+            let chaos = plan(args, seed, args.seconds, QUIET_STRICT, faults);
+            let cell = arena.cell(&format!("daemons{index}"), &chaos).await?;
+            let program = args.program.clone().unwrap_or_else(DaemonOptions::built_program);
+            let daemons = cell.daemons(program, args.daemons as usize, &chaos)?;
+            let report = Box::pin(cell.run(&daemons, &chaos)).await?;
+            if report.judgement() != Judgement::Kept {
+                let _ = writeln!(io::stderr(), "{}", daemons.logs().join("\n"));
+            }
+            let _ = writeln!(io::stderr(), "{:?}: {}", chaos.faults, report.judgement());
+            reports.push(report);
         }
-        reports.push(report);
     }
     if args.controls || args.only_controls {
-        let chaos = plan(args, seed, args.seconds.min(CONTROL_SECONDS_MAX), QUIET_CONTROL);
+        let seconds = args.seconds.min(CONTROL_SECONDS_MAX);
+        let chaos =
+            Chaos { outside_bound: None, ..plan(args, seed, seconds, QUIET_CONTROL, args.faults.0.clone()) };
         for control in Control::ALL {
-            let cell = arena.cell(&format!("{control:?}"), &chaos).await?;
-            let system = cell.control(control, seed)?;
+            let cell = arena.cell(&format!("{control:?}").to_lowercase(), &chaos).await?;
+            let system = cell.control(control, seed);
             reports.push(Box::pin(cell.run(system.as_ref(), &chaos)).await?);
         }
     }
     Ok(reports)
 }
 
-fn plan(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration) -> Chaos {
+/// The faults of each run.
+fn cells(args: &ChaosArgs) -> Vec<Vec<Fault>> {
+    if !args.matrix {
+        return vec![args.faults.0.clone()];
+    }
+    Fault::ALL.into_iter().map(|fault| vec![fault]).chain(PAIRS.map(Vec::from)).collect()
+}
+
+fn plan(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration, faults: Vec<Fault>) -> Chaos {
     let workload = Workload {
         key_count: args.keys,
         worker_count: args.workers,
@@ -119,7 +157,15 @@ fn plan(args: &ChaosArgs, seed: u64, seconds: u64, quiet: Duration) -> Chaos {
         duration: Duration::from_secs(seconds),
         seed,
     };
-    Chaos { workload, faults: args.faults.0.clone(), quiet }
+    let outside_bound = args.outside_bound_ms.map(Duration::from_millis);
+    Chaos {
+        database: args.database,
+        cache_count: args.caches as usize,
+        workload,
+        faults,
+        quiet,
+        outside_bound,
+    }
 }
 
 /// Chance from outside: the standard library's hashers are keyed by the operating system's.

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod model;
+mod scenarios;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -23,13 +24,15 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Search every order of steps and faults of the protocol's models; exit 1 when a verdict is not the due one.
     Model(model::ModelArgs),
+    /// Run the engine in worlds of paused time that each follow from a seed; exit 1 when a promise breaks.
+    Scenarios(scenarios::ScenarioArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let good = match Cli::parse().command {
-        Command::Chaos(args) => chaos::chaos(&args).await,
+        Command::Chaos(args) => chaos::chaos(&args),
         Command::Model(args) => model::model(&args),
+        Command::Scenarios(args) => scenarios::scenarios(&args),
     };
     match good {
         Ok(true) => ExitCode::SUCCESS,

@@ -4,12 +4,14 @@
 use super::{Fence, NodeState, State, Step};
 
 impl Fence {
-    pub(super) fn control_choices(&self, state: &State) -> Option<Step> {
-        match state.control.state {
-            NodeState::Active => (state.fences_left > 0).then_some(Step::StartFence),
+    pub(super) fn control_choices(&self, state: &State) -> impl Iterator<Item = Step> {
+        let next = match state.control.state {
+            NodeState::Active => None,
             NodeState::Fencing => Some(Step::CompleteFence),
             NodeState::Fenced => Some(Step::Readmit),
-        }
+        };
+        let may_start = state.fences_left > 0 && state.control.state != NodeState::Fencing;
+        next.into_iter().chain(may_start.then_some(Step::StartFence))
     }
 
     pub(super) fn start_fence(&self, state: &mut State) {
