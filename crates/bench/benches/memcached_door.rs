@@ -54,10 +54,10 @@ fn main() {
 
 fn daemon(path: &Path, threads: u32) -> Daemon {
     let url = format!("sqlite:{}", path.display());
-    let args = ["serve", &url, "--http", "127.0.0.1:0", "--memcached", "127.0.0.1:0"];
-    let mut options = DaemonOptions::new(DaemonOptions::built_program(), &args);
-    options.env.push(("TOKIO_WORKER_THREADS".to_owned(), threads.to_string()));
-    Daemon::start(options)
+    let threads = threads.to_string();
+    let args =
+        ["serve", &url, "--http", "127.0.0.1:0", "--memcached", "127.0.0.1:0", "--threads", &threads];
+    Daemon::start(DaemonOptions::new(DaemonOptions::built_program(), &args))
 }
 
 /// The value of a key: a row as JSON, 100 bytes.

@@ -94,6 +94,9 @@ pub(crate) struct ServeArgs {
     /// Address of the memcached door, or `none`; port 0 picks one [default: 127.0.0.1:11311]
     #[arg(long, value_name = "ADDR")]
     pub(crate) memcached: Option<Address>,
+    /// Threads that serve connections, where the machine is not ours alone [default: one per core]
+    #[arg(short, long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
     /// How long what is in flight may take when shutting down, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(crate) shutdown_timeout: u64,

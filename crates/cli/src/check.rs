@@ -21,7 +21,7 @@ pub(crate) fn run(args: &SourceArgs) -> miette::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    runtime()?.block_on(async {
+    runtime(None)?.block_on(async {
         let opened = Assembly::new(loaded.settings.clone()).checking().open().await;
         let throughline: Throughline = opened.map_err(|mistake| loaded.report(mistake))?;
         print_resources(&throughline);

@@ -26,7 +26,7 @@ const PERSON: &str = r#"{"id":1,"first_name":"Ada","last_name":"King"}"#;
 pub(crate) fn run(args: &DemoArgs) -> miette::Result<ExitCode> {
     let folder = std::env::temp_dir().join(format!("throughline-demo-{}", std::process::id()));
     std::fs::create_dir_all(&folder).into_diagnostic()?;
-    let told = runtime()?.block_on(async {
+    let told = runtime(None)?.block_on(async {
         for (read, write) in [
             (ReadStrategy::CacheAside, WriteStrategy::WriteThrough),
             (ReadStrategy::ReadThrough, WriteStrategy::WriteAround),

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &InitArgs) -> miette::Result<ExitCode> {
         }
         return outbox(args, &loaded);
     }
-    let installed = runtime()?.block_on(install(&loaded.settings));
+    let installed = runtime(None)?.block_on(install(&loaded.settings));
     for installation in installed.map_err(|mistake| loaded.report(mistake))? {
         say!("{}: {}", installation.source, installation.done);
     }

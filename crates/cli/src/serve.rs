@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ServeArgs) -> miette::Result<ExitCode> {
     }
     check_exposure(listen)?;
     let listen = listen.clone();
-    runtime()?.block_on(async {
+    runtime(args.threads)?.block_on(async {
         let doors = Doors::bind(&listen).await?;
         let opened = Assembly::new(loaded.settings.clone()).open().await;
         let throughline = opened.map_err(|mistake| loaded.report(mistake))?;
@@ -55,8 +55,17 @@ fn start_log() {
         .init();
 }
 
-pub(crate) fn runtime() -> miette::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()
+/// The threads that serve; files and DNS names have others.
+pub(crate) fn runtime(threads: Option<u16>) -> miette::Result<Runtime> {
+    let mut builder = match threads {
+        // With nobody to share work with, nothing is paid for sharing.
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if let Some(threads) = threads {
+        builder.worker_threads(usize::from(threads));
+    }
+    builder.enable_all().build().into_diagnostic()
 }
 
 /// The command line may open a door that the configuration kept on loopback.
