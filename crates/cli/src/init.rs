@@ -21,7 +21,7 @@ pub(crate) fn run(args: &InitArgs) -> miette::Result<ExitCode> {
     let loaded = load(&args.source)?;
     if args.remove {
         for source in &loaded.settings.sources {
-            let removed = runtime()?.block_on(OutboxPlan::Remove.carry_out(source));
+            let removed = runtime(None)?.block_on(OutboxPlan::Remove.carry_out(source));
             let removed = removed.map_err(|mistake| loaded.report(mistake))?;
             say!("{}: our own tables and triggers were removed ({} statements)", source.name, removed.len());
         }
@@ -50,7 +50,7 @@ fn outbox(args: &InitArgs, loaded: &Loaded) -> miette::Result<ExitCode> {
     };
     let tables = args.outbox.clone();
     let plan = if args.print { OutboxPlan::Print(tables) } else { OutboxPlan::Install(tables) };
-    let statements = runtime()?.block_on(plan.carry_out(source));
+    let statements = runtime(None)?.block_on(plan.carry_out(source));
     let statements = statements.map_err(|mistake| loaded.report(mistake))?;
     if args.print {
         statements.iter().for_each(|statement| say!("{statement}"));
