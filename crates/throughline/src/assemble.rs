@@ -3,7 +3,7 @@
 //!
 //! As a read meets them: this process's memory (no waiting) → single-flight → cache → source. As a write meets
 //! them: source (prepare) → cache (mark) → source (commit) → cache (publish). What stands before each source and
-//! cache, and in which order, is in `guard`.
+//! cache, and in which order, is in `guard`. L1 is directly around its L2, so that a breaker and a tracer see one cache.
 
 mod about;
 mod cache;

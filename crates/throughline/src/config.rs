@@ -14,13 +14,13 @@ mod size;
 
 pub use error::ConfigError;
 pub use file::{
-    CacheConfig, Config, ListenConfig, MemcachedConfig, MemoryConfig, PlainConfig, ResourceConfig,
+    CacheConfig, Config, L1Config, ListenConfig, MemcachedConfig, MemoryConfig, PlainConfig, ResourceConfig,
     ServerConfig, SourceConfig, TablesConfig,
 };
 pub use secret::Secret;
 pub use settings::{
-    CacheKind, CacheSettings, Listen, MemcachedSettings, ResourceSettings, ServerSettings, Settings,
-    SourceKind, SourceSettings, TableChoice,
+    CacheKind, CacheSettings, L1Settings, Listen, MemcachedSettings, ResourceSettings, ServerSettings,
+    Settings, SourceKind, SourceSettings, TableChoice,
 };
 pub use size::{ByteSize, Span};
 pub use throughline_caches::Distribution;

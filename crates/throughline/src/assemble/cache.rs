@@ -9,6 +9,7 @@ use throughline_caches::{MemoryCache, MemoryConfig};
 use throughline_core::{Cache, LocalCache, Nodes};
 
 use super::guard::CacheGuard;
+use super::level::Obstacle;
 use super::{Surroundings, Wrap};
 use crate::config::{CacheKind, CacheSettings};
 use crate::throughline::{Gauge, Notice};
@@ -72,8 +73,8 @@ fn open(settings: &CacheSettings, surroundings: &Surroundings) -> OpenCache {
         CacheKind::Memcached(settings) => {
             let memcached = memcached::open(settings, surroundings);
             OpenCache {
-                cache: memcached.cache.clone(),
-                local: None,
+                cache: memcached.tiers(),
+                local: memcached.local(),
                 nodes: Some(memcached.cache.clone()),
                 label: format!("{name} ({})", memcached.label()),
                 guard: Some(CacheGuard::new(
@@ -95,6 +96,16 @@ impl OpenCache {
             Kind::Memory(_) => Vec::new(),
             Kind::Memcached(memcached) => memcached.notices(&self.name).await,
         }
+    }
+
+    /// Why nobody can be sure that its entries are right, if nobody can.
+    pub(super) fn unchecked(&self) -> Option<Obstacle> {
+        let Kind::Memcached(memcached) = &self.kind else { return None };
+        let ttl = memcached::spelled(memcached.unchecked_ms()?);
+        Some(Obstacle {
+            why: format!("cache `{}` uses copies in this process for {ttl} without asking", self.name),
+            remedy: format!("set l1 = \"validate\" in [caches.{}], or leave it out", self.name),
+        })
     }
 
     /// What it counts about itself.

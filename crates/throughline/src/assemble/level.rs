@@ -16,6 +16,8 @@ pub(super) struct Facts {
     pub(super) hidden_change: Option<String>,
     /// Why the source cannot tell whether a row is being written.
     pub(super) no_locks: Option<Obstacle>,
+    /// Why nobody can be sure that the cache's entries are right.
+    pub(super) unchecked: Option<Obstacle>,
     /// Why daemons cannot agree, through the database, on which cache servers may be read.
     pub(super) no_control: Option<Obstacle>,
 }
@@ -48,7 +50,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     let Some(scope) = facts.scope else {
         return strict("it has no cache, so every read asks the source");
     };
-    if let Some(obstacle) = &facts.no_locks {
+    if let Some(obstacle) = facts.unchecked.as_ref().or(facts.no_locks.as_ref()) {
         return bounded(obstacle.why.clone(), Some(&obstacle.remedy));
     }
     if let Some(why) = &facts.hidden_change {
@@ -92,7 +94,14 @@ mod tests {
 
     fn facts(scope: Option<Scope>, others: bool) -> Facts {
         let others_may_write = others.then(|| "another daemon may write to it".to_owned());
-        Facts { scope, others_may_write, hidden_change: None, no_locks: None, no_control: None }
+        Facts {
+            scope,
+            others_may_write,
+            hidden_change: None,
+            no_locks: None,
+            unchecked: None,
+            no_control: None,
+        }
     }
 
     #[test]

@@ -107,6 +107,7 @@ impl Assembly {
             others_may_write: source.others_may_write(),
             hidden_change: source.hidden_change(&table.name),
             no_locks: open.no_locks.clone(),
+            unchecked: cache.and_then(OpenCache::unchecked),
             no_control: source.no_control(),
         };
         let decision = level::settle(settings.name.as_str(), settings.level, &facts).map_err(placed)?;

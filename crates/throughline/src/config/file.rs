@@ -91,6 +91,28 @@ pub struct CacheConfig {
     pub memory: Option<MemoryConfig>,
     /// On memcached, shared with every daemon that names the same servers.
     pub memcached: Option<MemcachedConfig>,
+    /// Copies in this process of what is on memcached: `off`, `validate` or `{ ttl = "1s" }`. Default: `off`.
+    pub l1: Option<Spanned<L1Config>>,
+}
+
+/// Copies in this process: `"validate"`, or a table. Without a `ttl` every read asks memcached whether its copy is
+/// still right; with one, memcached is not asked while a copy is younger, and the resources are bounded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "`l1` takes \"off\", \"validate\" or { ttl = \"1s\", capacity = \"64 MiB\" }"
+)]
+pub enum L1Config {
+    /// `"off"` or `"validate"`.
+    Word(String),
+    /// A table.
+    Table {
+        /// How long a copy is used without asking, from 10 ms to 1 h. Default: memcached is always asked.
+        ttl: Option<Span>,
+        /// The room for copies. Default: 64 MiB.
+        capacity: Option<ByteSize>,
+    },
 }
 
 /// A cache in this process.
@@ -117,7 +139,11 @@ pub struct MemcachedConfig {
 
 /// One cache server: `"127.0.0.1:11211"`, or `{ name = "a", address = "…" }`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "a server is \"host:port\" or { name = \"…\", address = \"host:port\" }")]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a server is \"host:port\" or { name = \"…\", address = \"host:port\" }"
+)]
 pub enum ServerConfig {
     /// The address, which is the name as well.
     Address(String),

@@ -129,6 +129,27 @@ pub struct MemcachedSettings {
     pub connections: u16,
     /// The longest time of a look-up, in milliseconds.
     pub timeout_ms: u64,
+    /// Copies in this process.
+    pub l1: L1Settings,
+}
+
+/// Copies in this process of what is on memcached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum L1Settings {
+    /// None.
+    Off,
+    /// Checked at every read.
+    Validate {
+        /// Room in bytes.
+        capacity_bytes: u64,
+    },
+    /// Used for some time without asking.
+    ForTtl {
+        /// How long, in milliseconds.
+        ttl_ms: u64,
+        /// Room in bytes.
+        capacity_bytes: u64,
+    },
 }
 
 /// A cache server.

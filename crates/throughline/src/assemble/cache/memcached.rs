@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use throughline_caches::{MemcachedCache, MemcachedConfig, MemcachedServer};
-use throughline_core::{NodeId, NodeName, Nodes as _};
+use throughline_caches::{MemcachedCache, MemcachedConfig, MemcachedServer, TieredCache};
+use throughline_core::{Cache, LocalCache, NodeId, NodeName, Nodes as _};
 
 use super::super::Surroundings;
-use crate::config::MemcachedSettings;
+use crate::config::{L1Settings, MemcachedSettings};
 use crate::throughline::{Gauge, Notice};
 
 /// A cache on memcached servers, and where they are.
 pub(super) struct OpenMemcached {
     pub(super) cache: Arc<MemcachedCache>,
     servers: Vec<MemcachedServer>,
+    l1: Option<(Arc<TieredCache>, L1Settings)>,
 }
 
 pub(super) fn open(settings: &MemcachedSettings, surroundings: &Surroundings) -> OpenMemcached {
@@ -31,12 +32,55 @@ pub(super) fn open(settings: &MemcachedSettings, surroundings: &Surroundings) ->
     };
     let (clock, rng) = (&surroundings.clock, surroundings.rng.clone());
     let cache = Arc::new(MemcachedCache::connect(config, clock, rng, &surroundings.tasks));
-    OpenMemcached { cache, servers }
+    let clock = surroundings.clock.clone();
+    let tiered = match settings.l1 {
+        L1Settings::Off => None,
+        L1Settings::Validate { capacity_bytes } => {
+            Some(TieredCache::validated(cache.clone(), capacity_bytes, clock))
+        }
+        L1Settings::ForTtl { ttl_ms, capacity_bytes } => {
+            Some(TieredCache::for_ttl(cache.clone(), ttl_ms, capacity_bytes, clock))
+        }
+    };
+    OpenMemcached { cache, servers, l1: tiered.map(|tiered| (Arc::new(tiered), settings.l1)) }
 }
 
 impl OpenMemcached {
-    /// The servers, for people: `memcached 127.0.0.1:11211`, `memcached a, b, c`.
+    /// The cache as it is called: L1, if there is one, directly around the servers.
+    pub(super) fn tiers(&self) -> Arc<dyn Cache> {
+        match &self.l1 {
+            Some((tiered, _)) => tiered.clone(),
+            None => self.cache.clone(),
+        }
+    }
+
+    /// The look-up without waiting, where copies need not be checked.
+    pub(super) fn local(&self) -> Option<Arc<dyn LocalCache>> {
+        match &self.l1 {
+            Some((tiered, L1Settings::ForTtl { .. })) => Some(tiered.clone()),
+            _ => None,
+        }
+    }
+
+    /// For how long, in milliseconds, copies are used without asking whether they are still right.
+    pub(super) fn unchecked_ms(&self) -> Option<u64> {
+        match &self.l1 {
+            Some((_, L1Settings::ForTtl { ttl_ms, .. })) => Some(*ttl_ms),
+            _ => None,
+        }
+    }
+
+    /// The servers and the copies, for people: `memcached 127.0.0.1:11211`, `memcached a, b, copies for 1s`.
     pub(super) fn label(&self) -> String {
+        let servers = self.servers_label();
+        match self.l1.as_ref().map(|(_, settings)| settings) {
+            None | Some(L1Settings::Off) => servers,
+            Some(L1Settings::Validate { .. }) => format!("{servers}, validated copies"),
+            Some(L1Settings::ForTtl { ttl_ms, .. }) => format!("{servers}, copies for {}", spelled(*ttl_ms)),
+        }
+    }
+
+    fn servers_label(&self) -> String {
         match self.servers.as_slice() {
             [server] => format!("memcached {}", server.address),
             servers => {
@@ -115,6 +159,30 @@ impl OpenMemcached {
                 number,
             })
         };
-        self.nodes().flat_map(of_node).collect()
+        let mut gauges: Vec<Gauge> = self.nodes().flat_map(of_node).collect();
+        if let Some((tiered, _)) = &self.l1 {
+            let stats = tiered.stats();
+            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            let of_l1 = [
+                ("l1_copies", "Copies of entries in this process.", tiered.copies() as u64),
+                ("l1_hits", "Look-ups that a copy answered without asking.", read(&stats.hits)),
+                ("l1_validated", "Look-ups that a copy answered after asking.", read(&stats.validated)),
+                ("l1_refused", "Copies that a write overtook and that were not kept.", read(&stats.refused)),
+            ];
+            gauges.extend(of_l1.map(|(name, meaning, number)| Gauge {
+                role: "cache",
+                backend: backend.to_owned(),
+                node: None,
+                name,
+                meaning,
+                number,
+            }));
+        }
+        gauges
     }
+}
+
+/// A time as people write it.
+pub(super) fn spelled(ms: u64) -> impl std::fmt::Display {
+    humantime::format_duration(std::time::Duration::from_millis(ms))
 }

@@ -205,6 +205,12 @@ pub(super) fn cache_default() -> CacheSettings {
 
 fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, ConfigError> {
     let kind = match (&config.memory, &config.memcached) {
+        (Some(_), None) if config.l1.is_some() => {
+            let l1 = config.l1.as_ref().map_or(name.span(), Spanned::span);
+            return Err(ConfigError::new("a cache in this process has no l1 before it")
+                .at(l1)
+                .help("leave `l1` out, or use a memcached cache"));
+        }
         (Some(memory), None) => {
             let capacity = memory.capacity.as_ref();
             if let Some(capacity) = capacity.filter(|capacity| capacity.get_ref().0 < 1 << 20) {
@@ -214,7 +220,7 @@ fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, 
                 capacity_bytes: capacity.map_or(MEMORY_BYTES, |capacity| capacity.get_ref().0),
             }
         }
-        (None, Some(memcached)) => CacheKind::Memcached(memcached::memcached(memcached)?),
+        (None, Some(memcached)) => CacheKind::Memcached(memcached::memcached(memcached, config.l1.as_ref())?),
         _ => {
             return Err(ConfigError::new(format!("cache `{}` must be of exactly one kind", name.get_ref()))
                 .at(name.span())

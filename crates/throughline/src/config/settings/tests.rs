@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises of the configuration.
 
-use super::{CacheKind, Distribution, Settings, SourceKind, TableChoice};
+use super::{CacheKind, Distribution, L1Settings, Settings, SourceKind, TableChoice};
 use crate::config::ConfigError;
 use throughline_core::{Access, Level};
 
@@ -155,4 +155,32 @@ fn several_servers_and_their_distribution_are_taken() {
     let named = memcached.servers.iter().map(|server| (server.name.as_str(), server.address.as_str()));
     assert!(named.eq([("10.0.0.1:11211", "10.0.0.1:11211"), ("b", "[::1]:11211")]));
     assert_eq!(memcached.distribution, Distribution::Ketama);
+}
+
+#[test]
+fn l1_is_a_word_or_a_table() {
+    let l1 = |written: &str| {
+        let text = WHOLE.replace("[caches.main]", &format!("[caches.main]\nl1 = {written}"));
+        let settings = Settings::parse(&text, &environment)?;
+        let CacheKind::Memcached(memcached) = &settings.caches[0].kind else { panic!("not memcached") };
+        Ok::<_, ConfigError>(memcached.l1)
+    };
+    let capacity_bytes = 64 << 20;
+    assert_eq!(l1("\"off\""), Ok(L1Settings::Off));
+    assert_eq!(l1("\"validate\""), Ok(L1Settings::Validate { capacity_bytes }));
+    assert_eq!(l1("{ ttl = \"1s\" }"), Ok(L1Settings::ForTtl { ttl_ms: 1_000, capacity_bytes }));
+    let small = L1Settings::Validate { capacity_bytes: 2 << 20 };
+    assert_eq!(l1("{ capacity = \"2 MiB\" }"), Ok(small));
+    for (written, words) in [
+        ("\"on\"", "`on` is none of the choices"),
+        ("{ ttl = \"1ms\" }", "10ms to 1h"),
+        ("{ capacity = \"1 KiB\" }", "at least 1 MiB"),
+        ("{ tll = \"1s\" }", "`l1` takes"),
+    ] {
+        let mistake = l1(written).expect_err("a mistake");
+        assert!(mistake.message.contains(words), "{written}: {mistake}");
+        assert!(mistake.span.is_some(), "{mistake}");
+    }
+    let memory = "[caches.main]\nl1 = \"validate\"\nmemory = { }\n[plain]\n";
+    assert!(mistake(memory).message.contains("has no l1"));
 }

@@ -10,14 +10,18 @@ use toml::Spanned;
 
 use super::{find, span_ms, within};
 use crate::config::ConfigError;
-use crate::config::file::{MemcachedConfig, ServerConfig};
-use crate::config::settings::{MemcachedSettings, ServerSettings};
+use crate::config::file::{L1Config, MemcachedConfig, ServerConfig};
+use crate::config::settings::{L1Settings, MemcachedSettings, ServerSettings};
 
 const LOOK_UP_TIMEOUT_MS: u64 = 20;
+const L1_BYTES: u64 = 64 << 20;
 const DISTRIBUTIONS: [(&str, Distribution); 2] =
     [("rendezvous", Distribution::Rendezvous), ("ketama", Distribution::Ketama)];
 
-pub(super) fn memcached(config: &MemcachedConfig) -> Result<MemcachedSettings, ConfigError> {
+pub(super) fn memcached(
+    config: &MemcachedConfig,
+    l1: Option<&Spanned<L1Config>>,
+) -> Result<MemcachedSettings, ConfigError> {
     Ok(MemcachedSettings {
         servers: servers(&config.servers)?,
         distribution: config.distribution.as_ref().map_or(Ok(Distribution::default()), distribution)?,
@@ -26,7 +30,30 @@ pub(super) fn memcached(config: &MemcachedConfig) -> Result<MemcachedSettings, C
             .timeout
             .as_ref()
             .map_or(Ok(LOOK_UP_TIMEOUT_MS), |written| span_ms(written, 1, 10_000))?,
+        l1: l1.map_or(Ok(L1Settings::Off), self::l1)?,
     })
+}
+
+fn l1(written: &Spanned<L1Config>) -> Result<L1Settings, ConfigError> {
+    let (ttl, capacity) = match written.get_ref() {
+        L1Config::Word(word) if word == "off" => return Ok(L1Settings::Off),
+        L1Config::Word(word) if word == "validate" => (None, None),
+        L1Config::Word(word) => {
+            return Err(ConfigError::new(format!("`{word}` is none of the choices"))
+                .at(written.span())
+                .help("write \"off\", \"validate\" or { ttl = \"1s\" }"));
+        }
+        L1Config::Table { ttl, capacity } => (*ttl, *capacity),
+    };
+    let capacity_bytes = capacity.map_or(L1_BYTES, |capacity| capacity.0);
+    if capacity_bytes < 1 << 20 {
+        return Err(ConfigError::new("copies need at least 1 MiB").at(written.span()));
+    }
+    match ttl.map(|ttl| ttl.as_ms()) {
+        None => Ok(L1Settings::Validate { capacity_bytes }),
+        Some(ttl_ms @ 10..=3_600_000) => Ok(L1Settings::ForTtl { ttl_ms, capacity_bytes }),
+        Some(_) => Err(ConfigError::new("a copy is used for 10ms to 1h").at(written.span())),
+    }
 }
 
 fn servers(written: &Spanned<Vec<Spanned<ServerConfig>>>) -> Result<Vec<ServerSettings>, ConfigError> {
