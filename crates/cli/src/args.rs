@@ -55,7 +55,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct SourceArgs {
-    /// Database to serve: sqlite:shop.db, mysql://user@host:3306/database. Without it: a sample database.
+    /// Database to serve: sqlite:shop.db, postgres://user@host:5432/database, mysql://user@host:3306/database. Without it: a sample database.
     /// Give the password in THROUGHLINE_PASSWORD, not here
     pub(crate) url: Option<String>,
     /// Configuration file; its resources are served

@@ -64,7 +64,9 @@ fn from_url(url: &str, write: bool) -> miette::Result<Settings> {
     }
     if let Ok(given) = std::env::var(PASSWORD) {
         for source in &mut settings.sources {
-            if let SourceKind::Mysql { password, .. } = &mut source.kind {
+            if let SourceKind::Mysql { password, .. } | SourceKind::Postgres { password, .. } =
+                &mut source.kind
+            {
                 *password = Some(Secret::new(given.clone()));
             }
         }

@@ -14,7 +14,6 @@ mod flavour;
 mod map;
 mod outbox;
 mod plan;
-mod queue;
 mod reader;
 mod stats;
 mod table;
@@ -39,7 +38,8 @@ use self::worker::Workers;
 use self::writer::{Order, OrderWork};
 use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping};
 
-pub use config::{MysqlConfig, Password};
+pub use crate::Password;
+pub use config::MysqlConfig;
 pub use control::{MysqlControl, install, install_script};
 pub use outbox::{Consumer, MysqlFeed};
 pub use stats::MysqlStats;

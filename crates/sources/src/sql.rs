@@ -5,6 +5,7 @@
 //! mapping turns keys into values ([`KeyMap`]), bodies into [`Assignments`], rows into records, and
 //! [`Statements`] are the texts that go with it: identifiers from the catalogue, values always bound.
 
+mod array;
 mod catalogue;
 mod control;
 mod dialect;
@@ -18,6 +19,8 @@ mod statement;
 mod trigger;
 mod value;
 
+pub use array::value_of_text;
+pub(crate) use array::{push_quoted, text_of_value};
 pub use catalogue::{Action, Column, ForeignKey, Kind, Table, Trigger};
 pub use control::{
     CONTROL_VERSION, ControlTables, DAEMON_RIGHTS, Installed, NoView, READ_VERSION, TRY_RIGHTS, ViewRow,

@@ -125,10 +125,11 @@ impl Assembly {
         for cache in &caches {
             notices.extend(cache.notices().await);
         }
+        notices.extend(sources.iter().flat_map(source::OpenSource::notices));
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
         for settings in &chosen {
-            listings.push(self.resource(settings, &sources, &caches, &surroundings).await?);
+            listings.push(self.resource(settings, &sources, &caches, &surroundings, &mut notices).await?);
         }
         resource::introduce_siblings(&chosen, &listings);
         let feeds = feed::start_all(&sources, &chosen, &listings, &surroundings);

@@ -1,33 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What to set for a MySQL or MariaDB server.
 
-use std::fmt;
+use throughline_core::Result;
 
 use super::outbox::Consumer;
-use percent_encoding::percent_decode_str;
-use throughline_core::{Error, ErrorKind, Result};
+use crate::Password;
+use crate::url::UrlForm;
 
-/// A password that is never shown: its `Debug` says only whether there is one.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// The password `text`; an empty one means that none is sent.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The password for the driver, `None` when there is none.
-    pub(super) fn reveal(&self) -> Option<&str> {
-        Some(self.0.as_str()).filter(|text| !text.is_empty())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "Password(none)" } else { "Password(hidden)" })
-    }
-}
+const FORM: UrlForm = UrlForm {
+    operation: "read a MySQL URL",
+    schemes: ["mysql", "mariadb"],
+    port: MysqlConfig::PORT,
+    options: false,
+};
 
 /// How to reach a MySQL or MariaDB server, and how much may be asked of it at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,68 +74,15 @@ impl MysqlConfig {
     /// percent-decoded; password and port may be left out.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when it cannot be read that way. The text never shows any part of the URL.
+    /// [`throughline_core::ErrorKind::Configuration`] when it cannot be read that way. The text never shows any part of the URL.
     pub fn parse_url(url: &str) -> Result<Self> {
-        let rest = url
-            .strip_prefix("mysql://")
-            .or_else(|| url.strip_prefix("mariadb://"))
-            .ok_or_else(|| wrong("it must begin with `mysql://` or `mariadb://`"))?;
-        let (authority, database) = rest
-            .split_once('/')
-            .ok_or_else(|| wrong("the database is missing: write `mysql://user@host/database`"))?;
-        if database.contains(['/', '?', '#']) {
-            return Err(wrong(
-                "behind the database's name nothing may follow (`/`, `?` and `#` in a name or a password are \
-                 written `%2F`, `%3F` and `%23`)",
-            ));
-        }
-        let (account, address) = authority
-            .rsplit_once('@')
-            .ok_or_else(|| wrong("the user is missing: write `mysql://user@host/database`"))?;
-        let (user, password) = account.split_once(':').unwrap_or((account, ""));
-        let (host, port) = host_and_port(address)?;
-        let user = decoded(user, "user")?;
-        let database = decoded(database, "database's name")?;
-        if user.is_empty() || database.is_empty() || host.is_empty() {
-            return Err(wrong("user, host and database must not be empty"));
-        }
+        let parts = FORM.parse(url)?;
         Ok(Self {
-            port,
-            password: Password::new(decoded(password, "password")?),
-            ..Self::new(host, user, database)
+            port: parts.port,
+            password: Password::new(parts.password),
+            ..Self::new(parts.host, parts.user, parts.database)
         })
     }
-}
-
-/// `host`, `host:port`, `[address]` or `[address]:port`.
-fn host_and_port(address: &str) -> Result<(&str, u16)> {
-    let (host, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) =
-                rest.split_once(']').ok_or_else(|| wrong("the `]` behind the address is missing"))?;
-            (host, rest.strip_prefix(':'))
-        }
-        None => match address.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        },
-    };
-    let Some(port) = port else {
-        return Ok((host, MysqlConfig::PORT));
-    };
-    let port = port.parse().map_err(|_| wrong("the port is not a number from 0 to 65535"))?;
-    Ok((host, port))
-}
-
-fn decoded(text: &str, part: &str) -> Result<String> {
-    percent_decode_str(text)
-        .decode_utf8()
-        .map(Into::into)
-        .map_err(|_| wrong(format!("the {part} is not UTF-8 once decoded")))
-}
-
-fn wrong(detail: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Configuration, "read a MySQL URL", detail.into())
 }
 
 #[cfg(test)]

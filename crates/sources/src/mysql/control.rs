@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use super::client::{Role, Server, Session, closed};
 use super::config::MysqlConfig;
 use super::map::{Failure, statement_error};
-use super::queue::Job;
 use super::worker::{Work, Workers};
+use crate::queue::Job;
 use crate::sql::{
     CONTROL_VERSION, ControlTables, DAEMON_RIGHTS, Dialect, Installed, NoView, READ_VERSION, TRY_RIGHTS,
     Value, ViewRow, install_statements, read_view, transition_statement, view_statement,

@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 use super::client::{Role, Server, Session};
 use super::map::{Failure, statement_error};
 use super::plan::{Asked, Plan};
-use super::queue::Job;
 use super::stats::Counters;
 use super::worker::Work;
+use crate::queue::Job;
 use crate::sql::Lock;
 
 const OPERATION: &str = "load a row";

@@ -11,7 +11,7 @@ use throughline_core::{Error, ErrorKind, Result, Tasks};
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{Role, Server, Session, closed};
-use super::queue::{Declined, Job, Queue};
+use crate::queue::{Declined, Job, Queue};
 
 /// The first and the longest pause between two attempts to connect.
 const PAUSE_MS_MIN: u64 = 25;

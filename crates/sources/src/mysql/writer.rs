@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use super::client::{Role, Server, Session};
 use super::plan::{Asked, Plan};
-use super::queue::Job;
 use super::transaction::{MysqlPrepared, roll_back, settle};
 use super::worker::Work;
+use crate::queue::Job;
 use crate::sql::Assignments;
 
 mod apply;

@@ -126,6 +126,8 @@ pub enum Kind {
         /// How many.
         bits: u8,
     },
+    /// An array of these (PostgreSQL), of any number of dimensions.
+    Array(Box<Kind>),
     /// Whatever it is given (SQLite's columns of numeric or no type).
     Any,
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
 
+use super::array::push_elements;
 use super::{Cell, Kind};
 
 const NO_FAILURE: &str = "writing to memory does not fail";
@@ -19,6 +20,7 @@ pub(super) fn write_cell(cell: Cell<'_>, kind: &Kind, loose: bool, out: &mut Vec
             out.extend_from_slice(if number == 1 { b"true" } else { b"false" });
         }
         (Kind::Json, Cell::Text(text)) => write_document(text, loose, out),
+        (Kind::Array(element), Cell::Text(text)) => write_array(text, element, out),
         (Kind::Float { bits: 32 }, Cell::Float(number)) => write_float32(number, out),
         (Kind::Float { .. }, Cell::Float(number)) => write_float(number, out),
         (Kind::Decimal | Kind::Json | Kind::Any, Cell::Float(number)) if number.is_finite() => {
@@ -134,6 +136,15 @@ fn write_tagged(cell: Cell<'_>, out: &mut Vec<u8>) {
         }
     }
     out.push(b'}');
+}
+
+/// An array is a JSON array; one whose places are not counted from 1 is tagged.
+fn write_array(text: &str, element: &Kind, out: &mut Vec<u8>) {
+    let start = out.len();
+    if push_elements(text, element, out).is_none() {
+        out.truncate(start);
+        write_tagged(Cell::Text(text), out);
+    }
 }
 
 /// A document stands in the row as it is, unless it would be taken for something else when it is read.

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
+use super::array::array_of_json;
 use super::json::{holds_text, push_compact};
 use super::{Column, Kind, Value};
 
@@ -31,6 +32,7 @@ pub(super) fn read_cell(json: &str, column: &Column) -> Option<Value> {
         Kind::Decimal => read_number(json),
         Kind::Any if !json.starts_with('"') => read_number(json),
         Kind::Json => read_document(json, column.loose),
+        Kind::Array(element) => array_of_json(json, element).map(Value::Text),
         Kind::Bytes { .. } => Some(Value::Bytes(STANDARD.decode(text(json)?).ok()?)),
         kind if holds_text(kind) => Some(Value::Text(text(json)?)),
         _ => None,
@@ -59,6 +61,9 @@ pub(super) fn takes(column: &Column) -> String {
         Kind::Year => "a year as a number".into(),
         Kind::Json => "any JSON within 64-bit numbers".into(),
         Kind::Enum(_) => "one of its texts as a string".into(),
+        Kind::Array(element) => {
+            format!("an array, each element null or {}", takes(&Column::new("", Kind::clone(element))))
+        }
         Kind::Set(_) => "some of its texts as one string, joined by commas".into(),
         Kind::Uuid => "a UUID as a string".into(),
         Kind::Bit { bits } => format!("an integer of {bits} bits"),
@@ -153,7 +158,8 @@ fn tag(json: &str) -> Option<(String, &str)> {
 }
 
 fn read_tagged(name: &str, content: &str, column: &Column) -> Option<Value> {
-    let may_be_tagged = column.loose || (column.kind == Kind::Json && name == "text");
+    let may_be_tagged =
+        column.loose || (matches!(column.kind, Kind::Json | Kind::Array(_)) && name == "text");
     if !may_be_tagged {
         return None;
     }

@@ -39,7 +39,9 @@ fn reason(table: &Table, tables: &[Table]) -> Option<String> {
         for trigger in foreign {
             let words = words(&trigger.body);
             let calls = words.iter().any(|word| word.eq_ignore_ascii_case("call"));
-            let names = words.iter().any(|word| word.eq_ignore_ascii_case(&table.name));
+            // A table of another schema is called `schema.table` here, and its name alone may stand in the body.
+            let name = table.name.rsplit('.').next().unwrap_or(&table.name);
+            let names = words.iter().any(|word| word.eq_ignore_ascii_case(name));
             if calls || names {
                 let does = if calls { "calls a procedure" } else { "names it" };
                 return Some(format!("the trigger `{}` of `{}` {does}", trigger.name, other.name));

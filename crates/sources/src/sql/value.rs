@@ -7,12 +7,14 @@
 //! - floating point is the shortest number that reads back as the same, always with a point or an exponent
 //!   (`1.0`), and `"Infinity"`, `"-Infinity"` or `"NaN"` where it is none;
 //! - text, dates, times, enums, sets and UUIDs are strings; bytes are a string of standard base64;
+//! - an array is an array, nested by its dimensions;
 //! - booleans are `true` and `false`; a JSON column's document stands in the row without its white space.
 //!
 //! Any other cell is tagged, an object with one member: `{"$integer":5}`, `{"$real":1.5}`, `{"$text":"x"}`,
 //! `{"$bytes":"AAE="}`, and `{"$text_bytes":"/w=="}` for text that is not UTF-8. SQLite lets a column hold any
 //! class, and there the tags are read as well as written. In a JSON column the documents `null` (which
-//! would look like no value) and those that look like a tag are written as `{"$text":"null"}`.
+//! would look like no value) and those that look like a tag are written as `{"$text":"null"}`,
+//! as is an array whose places are not counted from 1 (`{"$text":"[0:1]={1,2}"}`).
 
 /// A cell that is owned, to be bound to a statement.
 #[derive(Clone, Debug, PartialEq)]

@@ -38,6 +38,6 @@ fn json_type(column: &Column) -> (JsonType, Option<&'static str>) {
         Kind::Text { .. } | Kind::Time | Kind::DateTime | Kind::Enum(_) | Kind::Set(_) => {
             (JsonType::String, None)
         }
-        Kind::Json | Kind::Any => (JsonType::Any, None),
+        Kind::Json | Kind::Array(_) | Kind::Any => (JsonType::Any, None),
     }
 }

@@ -25,6 +25,7 @@ pub async fn install(settings: &Settings) -> Result<Vec<Installation>, ConfigErr
     for source in &settings.sources {
         let done = match &source.kind {
             SourceKind::Sqlite { .. } => NOT_NEEDED.to_owned(),
+            SourceKind::Postgres { .. } => NOT_YET.to_owned(),
             SourceKind::Mysql { url, password } => {
                 let installed = mysql::install(mysql_config(url, password.as_ref())?)
                     .await
@@ -51,6 +52,8 @@ pub async fn install(settings: &Settings) -> Result<Vec<Installation>, ConfigErr
 const NOT_NEEDED: &str =
     "a SQLite file needs no control tables: one daemon owns it, and keeps what the tables would hold";
 
+const NOT_YET: &str = "control tables are not kept in PostgreSQL in this version";
+
 /// The SQL that [`install`] runs on databases without control tables, and the rights that a daemon's account needs
 /// then; touches nothing.
 ///
@@ -61,6 +64,7 @@ pub fn install_script(settings: &Settings) -> Result<Vec<String>, ConfigError> {
     for source in &settings.sources {
         match &source.kind {
             SourceKind::Sqlite { .. } => lines.push(format!("-- {}: {NOT_NEEDED}", source.name)),
+            SourceKind::Postgres { .. } => lines.push(format!("-- {}: {NOT_YET}", source.name)),
             SourceKind::Mysql { url, password } => {
                 let config = mysql_config(url, password.as_ref())?;
                 lines.push(format!("-- {}: database `{}` on {}", source.name, config.database, config.host));

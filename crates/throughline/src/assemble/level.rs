@@ -59,7 +59,7 @@ pub(super) fn decide(facts: &Facts) -> Decision {
     match (scope, &facts.others_may_write) {
         (_, None) => strict("this process alone owns the database file"),
         (Scope::Shared, Some(_)) => match &facts.no_control {
-            None => strict("row locks in the database, marks in the shared cache"),
+            None => strict("locks in the database, marks in the shared cache"),
             Some(obstacle) => bounded(obstacle.why.clone(), Some(&obstacle.remedy)),
         },
         (Scope::Process, Some(why)) => bounded(

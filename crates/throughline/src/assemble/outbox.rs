@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Installs outboxes in databases and removes them.
 
-use throughline_core::Result;
+use throughline_core::{Error, ErrorKind, Result};
 use throughline_sources::mysql::MysqlSource;
 use throughline_sources::sqlite::{self, SqliteConfig};
 
@@ -32,6 +32,11 @@ impl OutboxPlan {
                 let work = tokio::task::spawn_blocking(move || plan.sqlite(&config));
                 work.await.expect("installing an outbox does not panic")
             }
+            SourceKind::Postgres { .. } => Err(Error::new(
+                ErrorKind::Configuration,
+                "install an outbox",
+                "an outbox is not kept in PostgreSQL in this version",
+            )),
             SourceKind::Mysql { url, password } => {
                 let config = mysql_config(source, url, password.as_ref()).map_err(|error| mistake(&error))?;
                 match self {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Level, ResourceName, Scope};
+use throughline_core::{Access, Level, ResourceName, Scope};
 use throughline_engine::{Generations, Policy, Space, SpaceParts};
 use throughline_sources::sql;
 
@@ -84,6 +84,7 @@ impl Assembly {
         sources: &[OpenSource],
         caches: &[OpenCache],
         surroundings: &Surroundings,
+        notices: &mut Vec<Notice>,
     ) -> Result<Listing, ConfigError> {
         let placed = |mistake: ConfigError| match settings.place.clone() {
             Some(place) if mistake.span.is_none() => mistake.at(place),
@@ -101,6 +102,9 @@ impl Assembly {
             .resource(&mapping(settings))
             .await
             .map_err(|error| placed(super::source::mistake(&error)))?;
+        if let (Some(why), Access::Write) = (&open.no_writes, settings.access) {
+            notices.push(Notice { text: format!("resource `{}`: {why}", settings.name), is_fault: true });
+        }
         let cache = settings.cache.map(|place| &caches[place]);
         let facts = Facts {
             scope: cache.map(|cache| cache.cache.scope()),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sources that settings name.
 
+mod postgres;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use throughline_core::{Access, ControlStore, Error, ErrorKind, Feed, Fingerprint, Loader, Result, Writer};
 use throughline_engine::Space;
 use throughline_sources::mysql::{MysqlConfig, MysqlSource, Password};
+use throughline_sources::postgres::{PostgresConfig, PostgresSource};
 use throughline_sources::sql::{ControlTables, HiddenChange, Table, TableMapping, hidden_changes};
 use throughline_sources::sqlite::{SqliteConfig, SqliteSource};
 
@@ -15,7 +18,7 @@ use super::Surroundings;
 use super::feed::Consumption;
 use super::level::Obstacle;
 use crate::config::{CacheKind, ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
-use crate::throughline::Gauge;
+use crate::throughline::{Gauge, Notice};
 
 /// The tables and rows of the sample database.
 const SAMPLE: &str = include_str!("sample.sql");
@@ -25,6 +28,8 @@ pub(super) struct OpenSource {
     /// What it is, for people.
     pub(super) label: String,
     pub(super) tables: Vec<Table>,
+    /// What it costs in promises, in sentences for people.
+    notes: Vec<String>,
     pub(super) name: String,
     hidden_changes: Vec<HiddenChange>,
     /// The tables whose changes an outbox tells row by row.
@@ -44,6 +49,7 @@ enum Kind {
         source: MysqlSource,
         consumption: Consumption,
     },
+    Postgres(PostgresSource),
 }
 
 /// One table as a resource gets it.
@@ -53,6 +59,8 @@ pub(super) struct OpenTable {
     pub(super) fingerprint: Fingerprint,
     /// Why the source cannot tell whether one of its rows is being written.
     pub(super) no_locks: Option<Obstacle>,
+    /// Why the account cannot write to it, as far as is known.
+    pub(super) no_writes: Option<String>,
     /// Whether an outbox tells which of its rows other programs change.
     pub(super) is_fed: bool,
 }
@@ -103,6 +111,10 @@ fn identity(source: &SourceSettings) -> String {
             // Opening it will say what is wrong.
             Err(_) => format!("mysql source {}", source.name),
         },
+        SourceKind::Postgres { url, .. } => match PostgresConfig::parse_url(url.reveal()) {
+            Ok(config) => format!("postgres:{}:{}/{}", config.host, config.port, config.database),
+            Err(_) => format!("postgres source {}", source.name),
+        },
     }
 }
 
@@ -131,6 +143,9 @@ async fn open(
         }
         SourceKind::Mysql { url, password } => {
             open_mysql(settings, url, password.as_ref(), wants_control, consumption, surroundings).await
+        }
+        SourceKind::Postgres { url, password } => {
+            postgres::open(settings, url, password.as_ref(), wants_control, surroundings).await
         }
     }
 }
@@ -172,6 +187,7 @@ async fn open_sqlite(
     Ok(OpenSource {
         label: format!("{} (SQLite {})", settings.name, path.display()),
         tables: source.tables().map(|table| Table::clone(table)).collect(),
+        notes: Vec::new(),
         name: settings.name.clone(),
         hidden_changes: source.hidden_changes(),
         fed_tables: source.fed_tables().await?,
@@ -203,6 +219,7 @@ async fn open_mysql(
         hidden_changes: hidden_changes(&tables),
         fed_tables: source.fed_tables().await?,
         tables,
+        notes: Vec::new(),
         name: settings.name.clone(),
         kind: Kind::Mysql { source, consumption },
     })
@@ -234,16 +251,38 @@ impl OpenSource {
                 // The locks that a load probes are in the memory of the process that owns the file.
                 let remedy = "serve it with --write or access = \"write\", if this is the only daemon that writes to it";
                 let no_locks = self.others_may_write().map(|why| Obstacle { why, remedy: remedy.to_owned() });
-                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, is_fed }
+                OpenTable {
+                    loader: table.clone(),
+                    writer: table,
+                    fingerprint,
+                    no_locks,
+                    no_writes: None,
+                    is_fed,
+                }
             }
             Kind::Mysql { source, .. } => {
                 let table = source.resource(mapping).await?;
                 let remedy = "use an InnoDB table, and an account that may read with a lock";
                 let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy: remedy.to_owned() });
                 let fingerprint = table.fingerprint();
-                OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, is_fed }
+                OpenTable {
+                    loader: table.clone(),
+                    writer: table,
+                    fingerprint,
+                    no_locks,
+                    no_writes: None,
+                    is_fed,
+                }
             }
+            Kind::Postgres(source) => postgres::table(source, mapping).await?,
         })
+    }
+
+    /// What a person should know of it.
+    pub(super) fn notices(&self) -> Vec<Notice> {
+        let notice =
+            |note: &String| Notice { text: format!("source {}: {note}", self.label), is_fault: false };
+        self.notes.iter().map(notice).collect()
     }
 
     /// Why another process may write to it by Throughline, if one may.
@@ -253,7 +292,9 @@ impl OpenSource {
             Kind::Sqlite { .. } => {
                 Some("the file is open for reading only, so others may write to it".to_owned())
             }
-            Kind::Mysql { .. } => Some("another daemon may write to the database".to_owned()),
+            Kind::Mysql { .. } | Kind::Postgres(_) => {
+                Some("another daemon may write to the database".to_owned())
+            }
         }
     }
 
@@ -275,6 +316,7 @@ impl OpenSource {
         surroundings: &Surroundings,
     ) -> Option<Arc<dyn Feed>> {
         match &self.kind {
+            Kind::Postgres(_) => None,
             Kind::Sqlite { source, .. } => Some(Arc::new(source.feed())),
             Kind::Mysql { source, consumption } => {
                 let fed = |table: &&Table| {
@@ -309,6 +351,7 @@ impl OpenSource {
             number,
         };
         match &self.kind {
+            Kind::Postgres(source) => postgres::gauges(&source.stats(), gauge),
             Kind::Sqlite { source, .. } => {
                 let stats = source.stats();
                 vec![

@@ -49,7 +49,7 @@ pub struct ListenConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// `sqlite:shop.db` or `mysql://user@host:3306/database`; `${NAME}` is replaced from the environment.
+    /// `sqlite:shop.db`, `postgres://user@host:5432/database` or `mysql://user@host:3306/database`; `${NAME}` is replaced from the environment.
     pub url: Spanned<String>,
     /// File that holds the password.
     pub password_file: Option<Spanned<PathBuf>>,

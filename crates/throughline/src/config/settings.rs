@@ -74,6 +74,13 @@ pub enum SourceKind {
         /// Fill a new file with the sample tables.
         sample: bool,
     },
+    /// A PostgreSQL server.
+    Postgres {
+        /// The URL, without the password unless it was written there.
+        url: Secret,
+        /// The password, if it came from elsewhere.
+        password: Option<Secret>,
+    },
     /// A MySQL or MariaDB server.
     Mysql {
         /// The URL, without the password unless it was written there.

@@ -175,7 +175,7 @@ fn source(
 
 /// What and where the source of `url` is.
 pub(super) fn source_kind(url: &str, password: Option<Secret>) -> Result<SourceKind, ConfigError> {
-    const SCHEMES: &str = "urls of these kinds are served: sqlite:shop.db, mysql://user@host:3306/database";
+    const SCHEMES: &str = "urls of these kinds are served: sqlite:shop.db, postgres://user@host:5432/database, mysql://user@host:3306/database";
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(ConfigError::new("not a source's url").help(SCHEMES));
     };
@@ -191,7 +191,11 @@ pub(super) fn source_kind(url: &str, password: Option<Secret>) -> Result<SourceK
             let url = Secret::new(format!("mysql:{rest}"));
             Ok(SourceKind::Mysql { url, password })
         }
-        "postgres" | "postgresql" | "http" | "https" => {
+        "postgres" | "postgresql" => {
+            let url = Secret::new(format!("postgres:{rest}"));
+            Ok(SourceKind::Postgres { url, password })
+        }
+        "http" | "https" => {
             Err(ConfigError::new(format!("sources of the kind `{scheme}` are not served by this version"))
                 .help(SCHEMES))
         }

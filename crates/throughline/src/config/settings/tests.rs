@@ -94,7 +94,11 @@ fn a_url_alone_serves_every_table_for_reading() {
     let settings = Settings::of_url("sqlite:shop.db", Access::Read).expect("settings");
     assert_eq!(settings.sources[0].tables, TableChoice::All { except: Vec::new() });
     assert_eq!(settings.sources[0].access, Access::Read);
-    assert!(Settings::of_url("postgres://localhost/shop", Access::Read).is_err());
+    assert!(Settings::of_url("http://localhost/shop", Access::Read).is_err());
+    let settings =
+        Settings::of_url("postgresql://me:hunter2@localhost/shop", Access::Read).expect("settings");
+    assert!(matches!(&settings.sources[0].kind, SourceKind::Postgres { .. }));
+    assert!(!format!("{settings:?}").contains("hunter2"));
 }
 
 #[test]

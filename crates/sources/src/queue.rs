@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 const SCAN_LEN_MAX: usize = 1_024;
 
 /// What a worker does for one caller.
-pub(super) trait Job: Send + 'static {
+pub(crate) trait Job: Send + 'static {
     /// Whether the caller no longer waits for it.
     fn is_abandoned(&self) -> bool;
 
@@ -27,7 +27,7 @@ pub(super) trait Job: Send + 'static {
 
 /// Why a job was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Declined {
+pub(crate) enum Declined {
     /// As many as may wait do so already.
     Full,
     /// The source was shut down.
@@ -36,7 +36,7 @@ pub(super) enum Declined {
 
 /// Jobs that wait for a worker, first come first served.
 #[derive(Debug)]
-pub(super) struct Queue<J> {
+pub(crate) struct Queue<J> {
     state: Mutex<State<J>>,
     wake: Notify,
     len_max: usize,
@@ -51,13 +51,13 @@ struct State<J> {
 
 impl<J: Job> Queue<J> {
     /// An empty queue that holds up to `len_max` jobs and hands them out in batches of up to `weight_max`.
-    pub(super) fn new(len_max: usize, weight_max: usize) -> Self {
+    pub(crate) fn new(len_max: usize, weight_max: usize) -> Self {
         let state = State { jobs: VecDeque::new(), closed: false };
         Self { state: Mutex::new(state), wake: Notify::new(), len_max, weight_max }
     }
 
     /// Puts a job at the end.
-    pub(super) fn push(&self, job: J) -> Result<(), Declined> {
+    pub(crate) fn push(&self, job: J) -> Result<(), Declined> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Declined::Closed);
@@ -80,7 +80,7 @@ impl<J: Job> Queue<J> {
     ///
     /// # Cancel safety
     /// Nothing is taken when the future is dropped.
-    pub(super) async fn take(&self) -> Option<Vec<J>> {
+    pub(crate) async fn take(&self) -> Option<Vec<J>> {
         loop {
             let woken = self.wake.notified();
             {
@@ -103,7 +103,7 @@ impl<J: Job> Queue<J> {
     }
 
     /// Puts a batch that its worker cannot serve back in front, for another worker.
-    pub(super) fn give_back(&self, batch: Vec<J>) {
+    pub(crate) fn give_back(&self, batch: Vec<J>) {
         let mut state = self.state.lock();
         for job in batch.into_iter().rev() {
             state.jobs.push_front(job);
@@ -113,7 +113,7 @@ impl<J: Job> Queue<J> {
     }
 
     /// Lets no job in any more; those that wait are still handed out.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.wake.notify_one();
     }

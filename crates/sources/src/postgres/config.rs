@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What to set for a PostgreSQL server.
+
+use throughline_core::Result;
+
+use crate::Password;
+use crate::url::UrlForm;
+
+const FORM: UrlForm = UrlForm {
+    operation: "read a PostgreSQL URL",
+    schemes: ["postgres", "postgresql"],
+    port: PostgresConfig::PORT,
+    options: true,
+};
+
+/// How to reach a PostgreSQL server, and how much may be asked of it at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresConfig {
+    /// Host name or address.
+    pub host: String,
+    /// Port; the default is 5432.
+    pub port: u16,
+    /// Account.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+    /// The database whose tables are served.
+    pub database: String,
+    /// Connections for reads, at least 1; the default is 3. Few are enough, because waiting look-ups are joined
+    /// and several queries are under way on each.
+    pub reader_count: usize,
+    /// Connections for writes, at least 1; the default is 8. Each holds one transaction from prepare to commit.
+    pub writer_count: usize,
+    /// Milliseconds until an attempt to connect is given up; the default is 2,000.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds until a statement is given up; the default is 5,000.
+    pub statement_timeout_ms: u64,
+    /// Milliseconds that a write waits for a lock; the default is 1,500. The server looks for deadlocks after
+    /// 1,000 (`deadlock_timeout`), which shall come first, because a deadlock can be begun anew.
+    pub lock_timeout_ms: u64,
+    /// Milliseconds that a prepared write waits for its commit; then it rolls back. The default is 5,000.
+    pub prepared_life_ms: u64,
+    /// Keys that waiting look-ups may bring into one query; the default is 128.
+    pub batch_len_max: usize,
+    /// Requests that may wait for a connection, reads and writes each; the default is 4,096. Beyond it a call
+    /// ends with [`throughline_core::ErrorKind::Overloaded`].
+    pub queue_len_max: usize,
+}
+
+impl PostgresConfig {
+    /// The port that PostgreSQL listens on unless told otherwise.
+    pub const PORT: u16 = 5432;
+
+    /// The settings for `database` on `host`, with every default.
+    pub fn new(host: impl Into<String>, user: impl Into<String>, database: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port: Self::PORT,
+            user: user.into(),
+            password: Password::default(),
+            database: database.into(),
+            reader_count: 3,
+            writer_count: 8,
+            connect_timeout_ms: 2_000,
+            statement_timeout_ms: 5_000,
+            lock_timeout_ms: 1_500,
+            prepared_life_ms: 5_000,
+            batch_len_max: 128,
+            queue_len_max: 4_096,
+        }
+    }
+
+    /// Reads `postgres://user:password@host:port/database` (or `postgresql://…`). User, password and database
+    /// are percent-decoded; password and port may be left out.
+    ///
+    /// # Errors
+    /// [`throughline_core::ErrorKind::Configuration`] when it cannot be read that way. The text never shows any
+    /// part of the URL.
+    pub fn parse_url(url: &str) -> Result<Self> {
+        let parts = FORM.parse(url)?;
+        if !parts.options.is_empty() {
+            return Err(FORM.wrong("options behind `?` are not taken in this version"));
+        }
+        Ok(Self {
+            port: parts.port,
+            password: Password::new(parts.password),
+            ..Self::new(parts.host, parts.user, parts.database)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PostgresConfig;
+    use crate::Password;
+    use throughline_core::ErrorKind;
+
+    #[test]
+    fn every_part_of_a_url_is_read_and_decoded() {
+        let url = "postgresql://app:p%40ss%2Fw%3A@db.local:5433/my%20shop";
+        let config = PostgresConfig::parse_url(url).unwrap();
+        assert_eq!((config.host.as_str(), config.port, config.user.as_str()), ("db.local", 5433, "app"));
+        assert_eq!(config.password, Password::new("p@ss/w:"));
+        assert_eq!(config.database, "my shop");
+    }
+
+    #[test]
+    fn port_and_password_may_be_left_out() {
+        let config = PostgresConfig::parse_url("postgres://app@[::1]/shop").unwrap();
+        assert_eq!((config.host.as_str(), config.port), ("::1", 5432));
+    }
+
+    #[test]
+    fn a_broken_url_is_refused_without_showing_the_password() {
+        for url in [
+            "mysql://app:geheim@host/shop",
+            "postgres://app:geheim@host",
+            "postgres://app:geheim@host/",
+            "postgres://:geheim@host/shop",
+            "postgres://app:geheim@host:none/shop",
+            "postgres://app:geheim@[::1/shop",
+            "postgres://app:geheim@host/shop?geheim",
+            "postgres://app:ge/heim@host/shop",
+            "postgres://geheim/shop",
+        ] {
+            let error = PostgresConfig::parse_url(url).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(!format!("{error} {error:?}").contains("heim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_password() {
+        let config = PostgresConfig::parse_url("postgres://app:geheim@host/shop").unwrap();
+        assert!(!format!("{config:?}").contains("geheim"));
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the workers must know of a resource's table.
+
+use throughline_core::{Canonical, Error, ErrorKind, Key, Record, Result};
+use tokio_postgres::Row;
+
+use super::cell::{Wire, from_row, to_wire};
+use super::coupling::LockNumbers;
+use super::map::Failure;
+use super::statement::Statements;
+use crate::sql::{Mapping, Value, push_quoted, text_of_value};
+
+/// A table's mapping with its statements.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) mapping: Mapping,
+    pub(super) statements: Statements,
+    pub(super) numbers: LockNumbers,
+    /// Why it cannot be written safely, if it cannot.
+    pub(super) write_obstacle: Option<String>,
+    /// Why what it shows may change without a write to it, if it may.
+    pub(super) strict_obstacle: Option<String>,
+    /// Whether the account may insert, update and delete.
+    pub(super) may_write: bool,
+    /// Whether a row must be read once more behind the statement that changed it.
+    pub(super) rereads: bool,
+    /// The names of the table's constraints.
+    pub(super) constraints: Vec<String>,
+}
+
+/// A key as it was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// The canonical key, as far as it can be known without asking the server.
+    pub(super) key: Key,
+    /// Whether that is the key that was asked for.
+    pub(super) canonical: bool,
+    /// Its values.
+    pub(super) values: Vec<Value>,
+}
+
+impl Asked {
+    /// Its values as the server takes them, one by one.
+    pub(super) fn wires(&self) -> Vec<Wire> {
+        self.values.iter().map(to_wire).collect()
+    }
+}
+
+/// The values of many keys, an array for each of the key's columns.
+pub(super) fn arrays(asked: &[Asked]) -> Vec<Wire> {
+    let count = asked.first().map_or(0, |asked| asked.values.len());
+    let array = |place: usize| {
+        let mut array = String::from("{");
+        for (at, asked) in asked.iter().enumerate() {
+            if at > 0 {
+                array.push(',');
+            }
+            match text_of_value(&asked.values[place]) {
+                Some(text) => push_quoted(&text, &mut array),
+                None => array.push_str("NULL"),
+            }
+        }
+        array.push('}');
+        Wire::Text(array)
+    };
+    (0..count).map(array).collect()
+}
+
+/// A row's cells, in the order of the mapping's selection.
+#[derive(Debug)]
+pub(super) struct Cells(pub(super) Vec<Value>);
+
+impl Plan {
+    pub(super) fn name(&self) -> &str {
+        &self.mapping.table().name
+    }
+
+    /// Whether `name` is a column or a constraint of the table, and so may be shown.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        let table = self.mapping.table();
+        table.columns.iter().any(|column| column.name == name)
+            || self.constraints.iter().any(|constraint| constraint == name)
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// As [`crate::sql::KeyMap::read`].
+    pub(super) fn asked(&self, key: &Key) -> Result<Asked> {
+        let (values, canonical) = self.mapping.key().read(key)?;
+        if values.iter().any(holds_zero) {
+            let detail = format!("table `{}`: PostgreSQL's text has no character U+0000", self.name());
+            return Err(Error::new(ErrorKind::InvalidKey, "read a key", detail));
+        }
+        Ok(match canonical {
+            Canonical::Same => Asked { key: key.clone(), canonical: true, values },
+            Canonical::Other(key) => Asked { key, canonical: false, values },
+        })
+    }
+
+    /// The cells of a row that one of the statements returned.
+    ///
+    /// # Errors
+    /// When the table was altered so that they are no longer what they were.
+    pub(super) fn cells(&self, row: &Row) -> std::result::Result<Cells, Failure> {
+        let kinds = self.mapping.selected().map(|column| &column.kind);
+        let cells = kinds.enumerate().map(|(place, kind)| from_row(row, place, kind));
+        cells.collect::<std::result::Result<_, _>>().map(Cells).map_err(|_| Failure::altered())
+    }
+
+    /// The record of a row.
+    pub(super) fn record(&self, cells: &Cells) -> Record {
+        self.mapping.record(|at| cells.0[at].as_cell())
+    }
+
+    /// The row's own key; `None` when it is one that no key can spell.
+    pub(super) fn stored_key(&self, cells: &Cells) -> Option<Key> {
+        self.mapping.stored_key(|at| cells.0[at].as_cell()).ok()
+    }
+}
+
+/// Whether it holds the one character that the server refuses.
+pub(super) fn holds_zero(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.contains('\0'))
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The write side: what one order's statements are.
+//!
+//! A put of a row that exists is one UPDATE, which answers with the row and takes the key's lock as well; a put
+//! of a new row is an UPDATE (which meets nothing) and an INSERT. With the COMMIT that makes two or three round
+//! trips: BEGIN travels with the first statement. There is no upsert: ON CONFLICT DO UPDATE would want values for
+//! columns that the resource does not show.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use throughline_core::{Change, Condition, Effect, Error, ErrorKind, Result, Target, Write};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::client::{Role, Server, Session};
+use super::plan::{Asked, Plan, holds_zero};
+use super::transaction::{PostgresPrepared, roll_back, settle};
+use super::worker::Work;
+use crate::queue::Job;
+use crate::sql::{Assignment, Assignments};
+
+mod apply;
+
+use apply::{Apply, Stop};
+
+const OPERATION: &str = "write a row";
+
+/// How often an order whose transaction the server ended because of a deadlock is begun anew.
+const DEADLOCK_COUNT_MAX: usize = 3;
+
+/// One write, read and checked as far as that goes without asking the server.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// The row's key; `None` for a new row.
+    asked: Option<Asked>,
+    /// What the row becomes; `None` removes it.
+    assignments: Option<Assignments>,
+    condition: Condition,
+}
+
+impl Step {
+    /// Reads a write; `fresh` is the key of a new row for which nobody else makes one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`] and [`ErrorKind::InvalidValue`].
+    pub(super) fn new(plan: &Plan, write: &Write, fresh: Uuid) -> Result<Self> {
+        let (asked, assignments) = match (&write.target, &write.change) {
+            (Target::Key(key), Change::Put { value, flags }) => {
+                let assignments = plan.mapping.replace(key, value, *flags)?;
+                (Some(plan.asked(key)?), Some(assignments))
+            }
+            (Target::Key(key), Change::Delete) => (Some(plan.asked(key)?), None),
+            (Target::New, Change::Put { value, flags }) => {
+                (None, Some(plan.mapping.create(value, *flags, fresh)?))
+            }
+            (Target::New, Change::Delete) => {
+                let detail = format!("table `{}`: a new record cannot be deleted", plan.name());
+                return Err(Error::new(ErrorKind::InvalidKey, OPERATION, detail));
+            }
+        };
+        if let Some(assignments) = &assignments {
+            refuse_zero(plan, assignments)?;
+        }
+        Ok(Self { asked, assignments, condition: write.condition.clone() })
+    }
+}
+
+/// The server would refuse the character U+0000 too, but could not say in which column it stands.
+fn refuse_zero(plan: &Plan, assignments: &Assignments) -> Result<()> {
+    let table = plan.mapping.table();
+    let zero = |value: &Assignment| matches!(value, Assignment::Value(value) if holds_zero(value));
+    let column = assignments.columns.iter().find(|(_, value)| zero(value)).map(|(place, _)| *place);
+    let key = assignments.key.iter().position(|value| value.as_ref().is_some_and(holds_zero));
+    match column.or_else(|| key.map(|at| table.primary_key[at])) {
+        Some(place) => {
+            let name = &table.columns[place].name;
+            let detail = format!("table `{}`: column `{name}` takes no character U+0000", plan.name());
+            Err(Error::new(ErrorKind::InvalidValue, OPERATION, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// One caller's writes, for one transaction.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) plan: Arc<Plan>,
+    pub(super) steps: Vec<Step>,
+    pub(super) reply: oneshot::Sender<Result<PostgresPrepared>>,
+}
+
+impl Job for Order {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn weight(&self) -> usize {
+        1
+    }
+
+    fn joins(&self, _other: &Self) -> bool {
+        false
+    }
+
+    fn refuse(self, error: Error) {
+        // A caller that left needs no answer, here and below.
+        let _ = self.reply.send(Err(error));
+    }
+}
+
+/// Carries orders out.
+#[derive(Debug)]
+pub(super) struct OrderWork {
+    pub(super) server: Arc<Server>,
+}
+
+impl Work for OrderWork {
+    type Job = Order;
+
+    const ROLE: Role = Role::Writer;
+    /// A transaction has its connection for itself.
+    const DEPTH: usize = 1;
+
+    async fn run(&self, session: &Session, batch: Vec<Order>) -> std::result::Result<(), Vec<Order>> {
+        let mut lost = Vec::new();
+        for order in batch {
+            if let Err(order) = self.carry_out(session, order).await {
+                lost.push(order);
+            }
+        }
+        if lost.is_empty() { Ok(()) } else { Err(lost) }
+    }
+}
+
+impl OrderWork {
+    /// Gives the order back when the connection was lost before its COMMIT: then nothing was done.
+    async fn carry_out(&self, session: &Session, order: Order) -> std::result::Result<(), Order> {
+        match run_steps(session, &order).await {
+            Ok(effects) => {
+                let (prepared, decision) = PostgresPrepared::new(order.plan.name(), effects);
+                // A caller that left drops the prepared write, and that is a decision too.
+                let _ = order.reply.send(Ok(prepared));
+                let life = Duration::from_millis(self.server.config().prepared_life_ms);
+                settle(session, order.plan.name(), decision, life).await;
+            }
+            Err(Stop::Failed(failure)) if failure.is_lost() => return Err(order),
+            Err(stop) => {
+                if session.is_open() {
+                    roll_back(session).await;
+                }
+                let error = stop.into_error(&order.plan);
+                order.refuse(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn run_steps(session: &Session, order: &Order) -> std::result::Result<Vec<Effect>, Stop> {
+    let mut deadlock_count = 0;
+    loop {
+        let mut apply = Apply::new(session, &order.plan, order.steps.len());
+        match apply.all(&order.steps, || order.is_abandoned()).await {
+            Err(Stop::Failed(failure)) if failure.is_deadlock() && deadlock_count < DEADLOCK_COUNT_MAX => {
+                roll_back(session).await;
+                deadlock_count += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! PostgreSQL as a source.
+
+use std::sync::Arc;
+
+use throughline_core::Result;
+use throughline_sources::postgres::{Password, PostgresConfig, PostgresSource, PostgresStats};
+use throughline_sources::sql::TableMapping;
+
+use super::{Kind, Obstacle, OpenSource, OpenTable};
+use crate::assemble::Surroundings;
+use crate::config::{Secret, SourceSettings};
+use crate::throughline::Gauge;
+
+pub(super) async fn open(
+    settings: &SourceSettings,
+    url: &Secret,
+    password: Option<&Secret>,
+    wants_control: bool,
+    surroundings: &Surroundings,
+) -> Result<OpenSource> {
+    let mut config = PostgresConfig::parse_url(url.reveal())?;
+    if let Some(password) = password {
+        config.password = Password::new(password.reveal());
+    }
+    config.reader_count = usize::from(settings.read_connections);
+    config.writer_count = usize::from(settings.write_connections);
+    config.statement_timeout_ms = settings.statement_timeout_ms;
+    let label = format!(
+        "{} (PostgreSQL, database {} on {}:{})",
+        settings.name, config.database, config.host, config.port
+    );
+    let source = PostgresSource::connect(config, Arc::new(surroundings.tasks.clone())).await?;
+    let tables = source.tables().await?;
+    let no_control = || Obstacle {
+        why: "the control tables are not kept in PostgreSQL in this version".to_owned(),
+        remedy: "keep a short ttl".to_owned(),
+    };
+    Ok(OpenSource {
+        label,
+        control: wants_control.then(|| Err(no_control())),
+        fed_tables: Vec::new(),
+        hidden_changes: source.hidden_changes(),
+        tables,
+        notes: source.notes(),
+        name: settings.name.clone(),
+        kind: Kind::Postgres(source),
+    })
+}
+
+pub(super) async fn table(source: &PostgresSource, mapping: &TableMapping) -> Result<OpenTable> {
+    let table = source.resource(mapping).await?;
+    let remedy = "use a primary server, and an ordinary table without rules and row security";
+    let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy: remedy.to_owned() });
+    let denied =
+        "the account may not insert, update and delete: GRANT it these rights, or use access = \"read\"";
+    let no_writes = (!table.may_write()).then(|| denied.to_owned());
+    let fingerprint = table.fingerprint();
+    Ok(OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, no_writes, is_fed: false })
+}
+
+pub(super) fn gauges(
+    stats: &PostgresStats,
+    gauge: impl Fn(&'static str, &'static str, u64) -> Gauge,
+) -> Vec<Gauge> {
+    vec![
+        gauge("read_statements", "Statements that were sent for loads.", stats.read_statements),
+        gauge(
+            "probe_statements",
+            "Probes of keys' locks that were sent in front of them.",
+            stats.probe_statements,
+        ),
+        gauge(
+            "write_round_trips",
+            "Round trips to the server for writes, commits included.",
+            stats.write_round_trips,
+        ),
+        gauge("keys_read", "Keys that loads asked for.", stats.keys_read),
+        gauge(
+            "probes_refused",
+            "Keys whose fill was declined, because a writer held them.",
+            stats.probes_refused,
+        ),
+        gauge("connections_opened", "Connections that were opened.", stats.connections_opened),
+    ]
+}
