@@ -13,8 +13,10 @@
 
 mod load;
 mod machine;
+mod memcached;
 mod ratio;
 
 pub use load::{Load, Outcome};
 pub use machine::print_machine;
+pub use memcached::{ask, stored_keys};
 pub use ratio::{Claim, Rounds};
