@@ -161,14 +161,11 @@ impl Cache for MemcachedCache {
     }
 
     fn get<'a>(&'a self, slot: &'a Slot) -> BoxFuture<'a, Result<Lookup>> {
-        Box::pin(async move {
-            let mut looks = self.client.get(std::slice::from_ref(slot)).await;
-            looks.pop().expect("one answer for one slot")
-        })
+        Box::pin(self.client.get(slot))
     }
 
     fn get_many<'a>(&'a self, slots: &'a [Slot]) -> BoxFuture<'a, Vec<Result<Lookup>>> {
-        Box::pin(self.client.get(slots))
+        Box::pin(self.client.get_many(slots))
     }
 
     fn peek<'a>(&'a self, slot: &'a Slot) -> BoxFuture<'a, Result<Option<Hit>>> {

@@ -81,7 +81,16 @@ impl Client {
         slots.iter().map(|slot| self.place(slot)).collect()
     }
 
-    pub(super) async fn get(&self, slots: &[Slot]) -> Vec<Result<Lookup>> {
+    /// As [`Client::get_many`], for one slot without the lists.
+    pub(super) async fn get(&self, slot: &Slot) -> Result<Lookup> {
+        let place = self.place(slot);
+        let mut queued = place.send(Command::Get)?;
+        receive_all(&mut [&mut queued], self.config.get_timeout_ms).await;
+        let line = queued.line();
+        looked_up(slot, &place, line, &queued.take()?)
+    }
+
+    pub(super) async fn get_many(&self, slots: &[Slot]) -> Vec<Result<Lookup>> {
         let places = self.places(slots);
         let mut queued: Vec<Result<Queued>> = places.iter().map(|place| place.send(Command::Get)).collect();
         receive_all(&mut sent(&mut queued), self.config.get_timeout_ms).await;

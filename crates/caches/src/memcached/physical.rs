@@ -15,7 +15,7 @@ const HASH_LEN: usize = 20;
 /// replaced by `~` and their hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Physical {
-    text: Box<[u8]>,
+    text: Vec<u8>,
     check: u64,
 }
 
@@ -37,7 +37,7 @@ impl Physical {
         } else {
             text.extend_from_slice(key);
         }
-        Self { text: text.into(), check: check(slot) }
+        Self { text, check: check(slot) }
     }
 
     /// The key as the wire takes it.

@@ -161,6 +161,9 @@ impl Connection {
     async fn write_requests(&self, id: u64, mut write: WriteHalf<'_>) -> Error {
         let mut spare = Vec::new();
         loop {
+            // The first request of many wakes this task before the others have run. Letting them go first makes one
+            // write of what would be dozens; a caller who is alone waits a microsecond longer.
+            tokio::task::yield_now().await;
             let mut batch = match self.take_output(id, std::mem::take(&mut spare)) {
                 Output::Write { batch, is_counted } => {
                     if is_counted {
