@@ -55,8 +55,7 @@ fn main() {
 fn daemon(path: &Path, threads: u32) -> Daemon {
     let url = format!("sqlite:{}", path.display());
     let threads = threads.to_string();
-    let args =
-        ["serve", &url, "--http", "127.0.0.1:0", "--memcached", "127.0.0.1:0", "--threads", &threads];
+    let args = ["serve", &url, "--http", "127.0.0.1:0", "--memcached", "127.0.0.1:0", "--threads", &threads];
     Daemon::start(DaemonOptions::new(DaemonOptions::built_program(), &args))
 }
 

@@ -33,7 +33,7 @@ fn main() {
         println!("nutcracker is not installed (Debian: apt-get install nutcracker); nothing was measured");
         return;
     };
-    let daemon = daemon(folder.path(), memcached.address(), threads);
+    let daemon = daemon(folder.path(), memcached.address(), &threads);
     let ours = daemon.address(Listener::Memcached);
     for id in 0..KEYS {
         let value = value(id);
@@ -86,7 +86,7 @@ impl Proxy {
     }
 }
 
-fn daemon(folder: &Path, memcached: SocketAddr, threads: String) -> Daemon {
+fn daemon(folder: &Path, memcached: SocketAddr, threads: &str) -> Daemon {
     let (database, file) = (folder.join("door.db"), folder.join("throughline.toml"));
     make_table(&database);
     let text = format!(
@@ -96,10 +96,8 @@ fn daemon(folder: &Path, memcached: SocketAddr, threads: String) -> Daemon {
         database.display()
     );
     std::fs::write(&file, text).unwrap();
-    let args = ["serve", "--config", file.to_str().unwrap()];
-    let mut options = DaemonOptions::new(DaemonOptions::built_program(), &args);
-    options.env.push(("TOKIO_WORKER_THREADS".to_owned(), threads));
-    Daemon::start(options)
+    let args = ["serve", "--config", file.to_str().unwrap(), "--threads", threads];
+    Daemon::start(DaemonOptions::new(DaemonOptions::built_program(), &args))
 }
 
 fn name(id: usize) -> String {
