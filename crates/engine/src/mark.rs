@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use throughline_core::{BoxFuture, Cache, Error, ErrorKind, Fill, Key, Level, Mark, Record, Result};
 
+use crate::owed::Owing;
 use crate::space::Space;
 
 /// The marks of a write between the row's lock and the commit's outcome. Dropped, they are taken away, and
@@ -27,7 +28,7 @@ enum State {
     /// It is in the cache.
     Confirmed(Mark),
     /// It may not be, and the resource goes on without.
-    Unconfirmed,
+    Unconfirmed(Owing),
     /// It is published, or left to expire, or was never tried.
     Settled,
 }
@@ -50,7 +51,21 @@ impl HeldMarks {
                 unplaced.get_or_insert(error);
             }
         }
-        unplaced.map_or(Ok(marks), Err)
+        if let Some(error) = unplaced {
+            return Err(error);
+        }
+        marks.keep_owed().await?;
+        Ok(marks)
+    }
+
+    /// Waits until what was not confirmed would survive a crash between the commit and its confirmation.
+    async fn keep_owed(&self) -> Result<()> {
+        let owing = self.held.iter().filter_map(|held| match &held.state {
+            State::Unconfirmed(owing) => Some(owing.keep()),
+            State::Confirmed(_) | State::Settled => None,
+        });
+        // One sync for all of them.
+        join_all(owing).await.into_iter().collect()
     }
 
     /// After the commit: replaces the marks whose records are known by what was written, takes the others away,
@@ -102,7 +117,7 @@ impl HeldMark {
                 self.space.stats.writes_unmarkable.add(1);
                 return Err(unmarkable(&self.space, &error).with_cause(error));
             }
-            _ => State::Unconfirmed,
+            _ => State::Unconfirmed(Owing::new(&self.space, &self.key)),
         };
         Ok(())
     }
@@ -133,8 +148,8 @@ impl Drop for HeldMark {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.state, State::Settled) {
             State::Confirmed(mark) => self.cache.unmark(mark),
-            State::Unconfirmed => self.space.owed.add(&self.space, self.key.clone()),
-            State::Settled => {}
+            // Dropping what is owed sees to it.
+            State::Unconfirmed(_) | State::Settled => {}
         }
     }
 }

@@ -122,6 +122,7 @@ counters! {
     invalidations: Counter = "Entries that were invalidated on demand.";
     invalidations_fed: Counter = "Entries that were invalidated because another program changed the row.";
     invalidations_owed: Counter = "Bounded writes whose invalidation the cache did not confirm at once; retried in the background.";
+    invalidations_replayed: Counter = "Invalidations that an earlier process owed, found in the journal at start.";
     shadow_compared: Counter = "Answers of the source that were compared with an entry, in mode `shadow`.";
     shadow_differences: Counter = "Entries that differed from the source in mode `shadow`.";
     generations: Counter = "Times that all entries were made unreachable at once.";

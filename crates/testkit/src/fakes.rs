@@ -4,6 +4,7 @@
 mod fake_nodes;
 mod flaky_cache;
 mod map_control;
+mod map_journal;
 mod map_source;
 mod routed_cache;
 mod time;
@@ -11,6 +12,7 @@ mod time;
 pub use fake_nodes::FakeNodes;
 pub use flaky_cache::FlakyCache;
 pub use map_control::{MapControl, MapControlDoor};
+pub use map_journal::MapJournal;
 pub use map_source::MapSource;
 pub use routed_cache::RoutedCache;
 pub use time::{TestTasks, TokioClock};

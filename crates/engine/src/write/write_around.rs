@@ -10,6 +10,7 @@ use std::sync::Arc;
 use throughline_core::{Effect, Error, ErrorKind, Key, Level, Result, Write};
 
 use super::{FirstHalf, Ready, prepare};
+use crate::owed::Owing;
 use crate::space::Space;
 
 pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
@@ -27,22 +28,9 @@ pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
     prepared.commit().await.map(|()| effect)
 }
 
-/// The bounded resources that did not confirm. Dropped, they owe the invalidation, however the commit went:
-/// a caller may leave while it takes place.
-struct Owing {
-    key: Key,
-    spaces: Vec<Arc<Space>>,
-}
-
-impl Drop for Owing {
-    fn drop(&mut self) {
-        self.spaces.iter().for_each(|space| space.owed.add(space, self.key.clone()));
-    }
-}
-
 /// Invalidates `key` in every resource that shows the row.
-async fn invalidate(space: &Arc<Space>, key: &Key) -> Result<Owing> {
-    let mut owing = Owing { key: key.clone(), spaces: Vec::new() };
+async fn invalidate(space: &Arc<Space>, key: &Key) -> Result<Vec<Owing>> {
+    let mut owing = Vec::new();
     for space in std::iter::once(space.clone()).chain(space.siblings()) {
         match space.invalidate_entry(key).await {
             Ok(()) => {}
@@ -54,8 +42,11 @@ async fn invalidate(space: &Arc<Space>, key: &Key) -> Result<Owing> {
                 );
                 return Err(Error::new(ErrorKind::Unmarkable, "invalidate a key", detail).with_cause(error));
             }
-            Err(_) => owing.spaces.push(space),
+            Err(_) => owing.push(Owing::new(&space, key)),
         }
+    }
+    for owing in &owing {
+        owing.keep().await?;
     }
     Ok(owing)
 }

@@ -57,6 +57,13 @@ impl Bed {
         ))
     }
 
+    /// The same resource after a crash: of this bed only rows and entries are left, and the way to the cache is free.
+    pub(crate) fn restarted(&self, policy: Policy) -> Arc<Space> {
+        let cache = FlakyCache::new(self.memory.clone(), self.cache.scope());
+        let scope = self.cache.scope();
+        Space::new(parts("person", &self.source, &cache, &self.memory, &self.clock, policy, scope))
+    }
+
     /// The same resource as a daemon has it that knows another schema.
     pub(crate) fn another_schema(&self, name: &str, policy: Policy) -> Arc<Space> {
         let mut parts =

@@ -7,6 +7,7 @@ mod bed;
 mod bulk;
 mod feeds;
 mod model;
+mod owed;
 mod reads;
 mod switch;
 mod transactions;
