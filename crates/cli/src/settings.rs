@@ -41,6 +41,7 @@ pub(crate) fn load(args: &SourceArgs) -> miette::Result<Loaded> {
     };
     if let Some(data_dir) = &args.data_dir {
         loaded.settings.data_dir.clone_from(data_dir);
+        loaded.settings.is_data_kept = true;
     }
     Ok(loaded)
 }

@@ -10,6 +10,7 @@ mod cache;
 mod feed;
 mod guard;
 mod install;
+mod journal;
 mod level;
 mod outbox;
 mod resource;
@@ -132,6 +133,9 @@ impl Assembly {
             listings.push(self.resource(settings, &sources, &caches, &surroundings, &mut notices).await?);
         }
         resource::introduce_siblings(&chosen, &listings);
+        let journal =
+            journal::keep_owed(&self.settings, &chosen, &listings, &caches, &mut notices, self.checking)
+                .await?;
         let feeds = feed::start_all(&sources, &chosen, &listings, &surroundings);
         let plain = self.settings.plain_bytes.map(|bytes| plain(bytes, &surroundings.clock));
         let guards = surroundings.guards;
@@ -139,7 +143,13 @@ impl Assembly {
             let caches = caches.iter().flat_map(cache::OpenCache::gauges);
             let sources = sources.iter().flat_map(source::OpenSource::gauges);
             let feeds = feeds.iter().flat_map(feed::OpenFeed::gauges);
-            caches.chain(sources).chain(feeds).chain(guards.iter().flat_map(SourceGuard::gauges)).collect()
+            let journals = journal.iter().flat_map(|journal| journal::gauges(journal));
+            caches
+                .chain(sources)
+                .chain(feeds)
+                .chain(journals)
+                .chain(guards.iter().flat_map(SourceGuard::gauges))
+                .collect()
         };
         Ok(Throughline::new(listings, plain, gauges, surroundings.tasks, notices))
     }

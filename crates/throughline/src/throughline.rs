@@ -18,7 +18,7 @@ use crate::tasks::TrackedTasks;
 /// A number that a backend tells about itself, for `/metrics` and `stats`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gauge {
-    /// `source` or `cache`.
+    /// `source`, `cache` or `journal`.
     pub role: &'static str,
     /// The backend's name in the configuration.
     pub backend: String,

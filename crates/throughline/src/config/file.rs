@@ -16,7 +16,8 @@ pub struct Config {
     /// Where the doors listen.
     #[serde(default)]
     pub listen: ListenConfig,
-    /// Folder of our own data. Default: `throughline-data`.
+    /// Folder of our own data, of one daemon alone. Default: `throughline-data`, and then what a bounded resource owes its
+    /// cache is not kept there over a crash.
     pub data_dir: Option<PathBuf>,
     /// Systems of record, by name.
     #[serde(default)]

@@ -20,6 +20,9 @@ pub struct Settings {
     pub listen: Listen,
     /// Folder of our own data.
     pub data_dir: PathBuf,
+    /// Whether somebody chose that folder, so that a journal may be kept in it: the default is the same for every
+    /// daemon that is started in one place.
+    pub is_data_kept: bool,
     /// Systems of record; a resource names one by its place.
     pub sources: Vec<SourceSettings>,
     /// Caches; a resource names one by its place.
@@ -267,6 +270,7 @@ impl Settings {
         Self {
             listen: resolve::listen_default(),
             data_dir: resolve::DATA_DIR.into(),
+            is_data_kept: false,
             sources: vec![resolve::source_default("default".to_owned(), kind, tables, access)],
             caches: vec![resolve::cache_default()],
             resources: Vec::new(),

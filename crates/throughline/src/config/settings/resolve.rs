@@ -49,6 +49,7 @@ pub(super) fn settings(config: &Config, variable: Variable<'_>) -> Result<Settin
     Ok(Settings {
         listen: listen(&config.listen, variable)?,
         data_dir: config.data_dir.clone().unwrap_or_else(|| DATA_DIR.into()),
+        is_data_kept: config.data_dir.is_some(),
         sources,
         caches,
         resources,
