@@ -15,6 +15,7 @@ mod level;
 mod outbox;
 mod resource;
 mod source;
+mod staleness;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use throughline_sources::sql;
 use super::cache::OpenCache;
 use super::level::{self, Decision, Facts};
 use super::source::{OpenSource, OpenTable};
-use super::{Assembly, Surroundings, about, feed};
+use super::{Assembly, Surroundings, about, feed, staleness};
 use crate::config::{ConfigError, ResourceSettings, Settings, TableChoice};
 use crate::listing::{About, Format, Listing};
 use crate::throughline::Notice;
@@ -105,6 +105,8 @@ impl Assembly {
         if let (Some(why), Access::Write) = (&open.no_writes, settings.access) {
             notices.push(Notice { text: format!("resource `{}`: {why}", settings.name), is_fault: true });
         }
+        let hears_news = open.is_fed || source.tells_that_it_changed();
+        let settings = &staleness::bounded(settings, hears_news).map_err(placed)?;
         let cache = settings.cache.map(|place| &caches[place]);
         let facts = Facts {
             scope: cache.map(|cache| cache.cache.scope()),

@@ -182,7 +182,8 @@ pub struct ResourceConfig {
     /// The largest record that is cached. Default: 1 MiB.
     pub max_entry: Option<Spanned<ByteSize>>,
     /// How late news of other programs' writes may be; while they are later, entries older than this are not
-    /// used. From 1 s to 1 d. Default: 10 s. No heuristic knows how old an answer an application bears.
+    /// used. Without an outbox no entry lives longer. From 1 s (without an outbox 2 s) to 1 d. Default: 10 s, and
+    /// without an outbox the ttl. No heuristic knows how old an answer an application bears.
     pub max_staleness: Option<Spanned<Span>>,
     /// How long a reader waits for another's load. Default: 50 ms.
     pub lease_wait: Option<Spanned<Span>>,

@@ -194,6 +194,8 @@ pub struct ResourceSettings {
     pub ttl: Ttl,
     /// How late news of other programs' writes may be, in milliseconds.
     pub staleness_ms_max: u64,
+    /// Whether that was asked for, so that it holds without any news as well.
+    pub is_staleness_asked: bool,
     /// How long a reader waits for another's load, in milliseconds.
     pub lease_wait_ms: u64,
     /// The largest record that is cached, in bytes.
@@ -300,6 +302,7 @@ impl ResourceSettings {
             level: None,
             ttl: policy.ttl,
             staleness_ms_max: policy.staleness_ms_max,
+            is_staleness_asked: false,
             lease_wait_ms: policy.lease_wait_ms,
             entry_bytes_max: policy.entry_bytes_max,
             columns: None,

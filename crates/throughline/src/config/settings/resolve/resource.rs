@@ -38,6 +38,7 @@ pub(super) fn resource(
     ttl(&config.negative_ttl, &mut settings.ttl.negative_ms)?;
     if let Some(staleness) = &config.max_staleness {
         settings.staleness_ms_max = span_ms(staleness, 1_000, 86_400_000)?;
+        settings.is_staleness_asked = true;
     }
     if let Some(wait) = &config.lease_wait {
         settings.lease_wait_ms = span_ms(wait, 0, 10_000)?;
