@@ -41,7 +41,7 @@ use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping};
 pub use crate::Password;
 pub use config::MysqlConfig;
 pub use control::{MysqlControl, install, install_script};
-pub use outbox::{Consumer, MysqlFeed};
+pub use outbox::MysqlFeed;
 pub use stats::MysqlStats;
 pub use table::MysqlTable;
 

@@ -29,6 +29,7 @@ pub use control::{
 pub use dialect::Dialect;
 pub use key::KeyMap;
 pub use mapping::{Format, Mapping, TableMapping};
+pub use outbox::Consumer;
 pub use row::{Assignment, Assignments};
 pub use statement::{Lock, Statements};
 pub use trigger::{HiddenChange, hidden_changes};

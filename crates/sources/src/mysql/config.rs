@@ -3,8 +3,8 @@
 
 use throughline_core::Result;
 
-use super::outbox::Consumer;
 use crate::Password;
+use crate::sql::Consumer;
 use crate::url::UrlForm;
 
 const FORM: UrlForm = UrlForm {

@@ -32,6 +32,7 @@ use super::MysqlSource;
 use super::client::{Role, Server, Session, closed};
 use super::map::{Failure, statement_error};
 use super::transaction::{MysqlPrepared, settle};
+use crate::sql::Consumer;
 use crate::sql::Table;
 use crate::sql::outbox::{KeyMaps, OUTBOX};
 
@@ -39,28 +40,6 @@ use crate::sql::outbox::{KeyMaps, OUTBOX};
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
 const TAKE: &str = "take news from the outbox";
-
-/// Whose news a feed gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Consumer {
-    /// Those of every daemon over one shared cache: each piece is given to one of them.
-    Shared,
-    /// Those of one process with a cache in its memory, under a name that nobody else has.
-    Process(String),
-}
-
-impl Consumer {
-    /// The name in the database, and the mark of the connections that write for it.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Shared => SHARED,
-            Self::Process(name) => name,
-        }
-    }
-}
-
-/// The consumer that daemons over a shared cache are.
-const SHARED: &str = "shared";
 
 /// The feed of a database with an outbox; see [`MysqlSource::feed`].
 pub struct MysqlFeed {

@@ -13,6 +13,28 @@ use throughline_core::{Canonical, Key, News, Result};
 
 use super::{KeyMap, Kind, Table};
 
+/// Whose news a feed gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consumer {
+    /// Those of every daemon over one shared cache: each piece is given to one of them.
+    Shared,
+    /// Those of one process with a cache in its memory, under a name that nobody else has.
+    Process(String),
+}
+
+impl Consumer {
+    /// The name in the database, and the mark of the connections that write for it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Shared => SHARED,
+            Self::Process(name) => name,
+        }
+    }
+}
+
+/// The consumer that daemons over a shared cache are.
+pub(crate) const SHARED: &str = "shared";
+
 /// What the names of all tables and triggers of ours begin with.
 pub(crate) const OWN_PREFIX: &str = "tl_";
 
@@ -48,18 +70,22 @@ impl Event {
 
 /// The name of the trigger on `table`: readable, and short enough for every database.
 pub(crate) fn trigger_name(table: &str, event: Event) -> String {
+    own_name(table, event.as_str())
+}
+
+/// A name for something of ours that belongs to `table`.
+pub(crate) fn own_name(table: &str, end: &str) -> String {
     // PostgreSQL keeps 63 bytes of a name, MySQL 64 characters.
     const TABLE_LEN_MAX: usize = 48;
-    let event = event.as_str();
     if table.len() <= TABLE_LEN_MAX {
-        return format!("{OWN_PREFIX}{table}_{event}");
+        return format!("{OWN_PREFIX}{table}_{end}");
     }
     // FNV-1a keeps apart what is cut off.
     let hash = table.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let cut = (0..=TABLE_LEN_MAX - 17).rev().find(|at| table.is_char_boundary(*at)).unwrap_or(0);
-    format!("{OWN_PREFIX}{}_{hash:016x}_{event}", &table[..cut])
+    format!("{OWN_PREFIX}{}_{hash:016x}_{end}", &table[..cut])
 }
 
 /// Whether a trigger can write a part of the key of this kind exactly.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use mysql_async::prelude::Queryable as _;
 use throughline_core::{Batch, Feed, News};
-use throughline_sources::mysql::{Consumer, MysqlConfig, MysqlFeed, MysqlSource, MysqlTable};
-use throughline_sources::sql::{Table, TableMapping};
+use throughline_sources::mysql::{MysqlConfig, MysqlFeed, MysqlSource, MysqlTable};
+use throughline_sources::sql::{Consumer, Table, TableMapping};
 use throughline_testkit::TestTasks;
 
 use crate::fixture::{Database, apply, delete, put, server};

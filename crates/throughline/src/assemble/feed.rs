@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use throughline_core::{Feed, Rng, Tasks as _};
 use throughline_engine::{Invalidation, InvalidationStats, Space};
-use throughline_sources::mysql::Consumer;
-use throughline_sources::sql::{Action, Table};
+use throughline_sources::sql::{Action, Consumer, Table};
 
 use super::Surroundings;
 use super::source::{OpenSource, OpenTable};

@@ -8,8 +8,8 @@ use super::super::client::{Role, Session};
 use super::super::control::account;
 use super::super::map::{Failure, statement_error};
 use super::super::{MysqlConfig, catalogue};
-use super::{SHARED, poll};
-use crate::sql::outbox::{Event, is_exact_in_triggers, trigger_name};
+use super::poll;
+use crate::sql::outbox::{Event, SHARED, is_exact_in_triggers, trigger_name};
 use crate::sql::{Column, Dialect, Kind, Table, hidden_changes};
 
 const INSTALL: &str = "install an outbox";

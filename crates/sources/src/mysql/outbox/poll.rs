@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::super::catalogue::{integer, text};
 use super::super::client::Session;
 use super::super::map::Failure;
-use super::{Consumer, error};
+use super::error;
+use crate::sql::Consumer;
 use crate::sql::outbox::{BACKLOG_MAX, KeyMaps};
 
 mod shape;
