@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod coupling;
 mod map;
+mod outbox;
 mod plan;
 mod reader;
 mod server;
@@ -42,6 +43,7 @@ use crate::sql::{HiddenChange, Mapping, Table, TableMapping, hidden_changes};
 
 pub use crate::Password;
 pub use config::PostgresConfig;
+pub use outbox::PostgresFeed;
 pub use stats::PostgresStats;
 pub use table::PostgresTable;
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use throughline::config::Settings;
 use throughline::{Assembly, Change, Condition, Key, OutboxPlan, Read, Served, Target, Throughline, Write};
-use throughline_testkit::{Mariadb, MariadbOptions, Memcached, MemcachedOptions, Scratch};
+use throughline_testkit::{
+    Mariadb, MariadbOptions, Memcached, MemcachedOptions, Postgres, PostgresOptions, Scratch,
+};
 
 /// News are polled ten times a second; a busy machine gets some time on top.
 const SOON: Duration = Duration::from_secs(8);
@@ -144,6 +146,30 @@ async fn daemons_with_caches_of_their_own_see_it_and_each_other_s_writes() {
     put(&one, "2", "one's").await;
     soon("the other daemon's write", async || value(&two, "2").await == "one's").await;
     assert_eq!(read(&one, "2").await.served, Served::Hit, "it is not told what it wrote itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgresql_it_is_seen_and_own_writes_stay_published() {
+    let (database, cache) =
+        (Postgres::start(PostgresOptions::fast()), Memcached::start(MemcachedOptions::default()));
+    database.execute("create table item (id int primary key, v varchar(40)); insert into item values (1, 'old'), (2, 'old')");
+    let text = format!(
+        "[sources.shop]\nurl = \"{}\"\n[caches.main]\n{}\n\
+         [resources.item]\nsource = \"shop\"\naccess = \"write\"\n",
+        database.url(),
+        memcached(&cache)
+    );
+    let settings = Settings::parse(&text, &|_| None).unwrap();
+    OutboxPlan::Install(vec!["item".to_owned()]).carry_out(&settings.sources[0]).await.unwrap();
+    let daemon = open(&settings).await;
+    assert!(daemon.listing("item").unwrap().about.others_seen.contains("within 0.1 s, row by row"));
+    warm(&daemon, "1").await;
+    put(&daemon, "2", "ours").await;
+    database.execute("update item set v = 'theirs' where id = 1");
+    soon("the update", async || value(&daemon, "1").await == "theirs").await;
+    assert_eq!((read(&daemon, "2").await.served, value(&daemon, "2").await), (Served::Hit, "ours".into()));
+    OutboxPlan::Remove.carry_out(&settings.sources[0]).await.unwrap();
+    assert_eq!(database.execute("select count(*) from pg_trigger where not tgisinternal").trim(), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

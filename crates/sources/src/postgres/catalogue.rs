@@ -11,6 +11,7 @@ use tokio_postgres::types::Oid;
 use super::client::Session;
 use super::map::Failure;
 use super::statement::{KeyPart, quoted};
+use crate::sql::outbox::OWN_PREFIX;
 use crate::sql::{Action, Column, ForeignKey, Kind, Table, Trigger};
 
 mod kinds;
@@ -52,6 +53,8 @@ pub(super) async fn read(session: &Session) -> Result<Catalogue, Failure> {
     let rows = async |sql| session.run(sql, &[]).await;
     let mut tables: BTreeMap<Oid, Relation> =
         rows(texts::RELATIONS).await?.iter().map(|row| (oid(row, 0), Relation::read(row))).collect();
+    // Our own tables are never resources.
+    tables.retain(|_, relation| !relation.found.name.starts_with(OWN_PREFIX));
     let kinds = Kinds::read(&rows(texts::TYPES).await?, &rows(texts::LABELS).await?);
     for row in &rows(texts::COLUMNS).await? {
         if let Some(relation) = tables.get_mut(&oid(row, 0)) {
@@ -73,7 +76,10 @@ pub(super) async fn read(session: &Session) -> Result<Catalogue, Failure> {
     let routines = rows(texts::ROUTINES).await?;
     let routines: HashSet<String> = routines.iter().map(|row| text(row, 0).to_lowercase()).collect();
     for row in &rows(texts::TRIGGERS).await? {
-        if let Some(relation) = tables.get_mut(&oid(row, 0)) {
+        if let Some(relation) = tables.get_mut(&oid(row, 0))
+            // Ours only write into the outbox, and change no row.
+            && !text(row, 1).starts_with(OWN_PREFIX)
+        {
             relation.add_trigger(row, &routines);
         }
     }

@@ -88,7 +88,7 @@ impl Server {
         let place = format!("{}:{}", config.host, config.port);
         let failed = |failure| connect_error(&place, &config.user, &config.database, failure);
         let limit = Duration::from_millis(config.connect_timeout_ms);
-        match timeout(limit, self.greet()).await {
+        match timeout(limit, self.greet(role)).await {
             Ok(Ok((client, facts))) => {
                 refuse_strangers(&facts)?;
                 Counters::add(&self.counters.connections_opened, 1);
@@ -107,7 +107,7 @@ impl Server {
         }
     }
 
-    async fn greet(&self) -> std::result::Result<(Client, Facts), tokio_postgres::Error> {
+    async fn greet(&self, role: Role) -> std::result::Result<(Client, Facts), tokio_postgres::Error> {
         let config = &self.config;
         let mut options = tokio_postgres::Config::new();
         options
@@ -126,6 +126,11 @@ impl Server {
         let serve = async move { drop(connection.await) };
         self.tasks.spawn("postgres connection", Box::pin(serve));
         client.batch_execute(&self.settings()).await?;
+        if let (Role::Writer, Some(consumer)) = (role, &config.consumer) {
+            // The triggers of an outbox look at it: what is written here need not come back as news.
+            let name = consumer.name().replace(['\'', '\\'], "");
+            client.batch_execute(&format!("SET throughline.origin = '{name}'")).await?;
+        }
         let facts = Facts::read(&client).await?;
         Ok((client, facts))
     }

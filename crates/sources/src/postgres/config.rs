@@ -4,6 +4,7 @@
 use throughline_core::Result;
 
 use crate::Password;
+use crate::sql::Consumer;
 use crate::url::UrlForm;
 
 const FORM: UrlForm = UrlForm {
@@ -26,6 +27,9 @@ pub struct PostgresConfig {
     pub password: Password,
     /// The database whose tables are served.
     pub database: String,
+    /// Which consumer of an outbox the writes of these connections reach anyway, because they are marked in its
+    /// cache; `None` (the default) makes them news for everybody.
+    pub consumer: Option<Consumer>,
     /// Connections for reads, at least 1; the default is 3. Few are enough, because waiting look-ups are joined
     /// and several queries are under way on each.
     pub reader_count: usize,
@@ -59,6 +63,7 @@ impl PostgresConfig {
             user: user.into(),
             password: Password::default(),
             database: database.into(),
+            consumer: None,
             reader_count: 3,
             writer_count: 8,
             connect_timeout_ms: 2_000,

@@ -90,13 +90,14 @@ impl Prepared for PostgresPrepared {
     }
 }
 
-/// Waits for the decision on the session's transaction, at most `life`, and carries it out.
+/// Waits for the decision on the session's transaction, at most `life`, and carries it out; whether the
+/// transaction is known to be committed.
 pub(super) async fn settle(
     session: &Session,
     table: &str,
     mut decision: oneshot::Receiver<Decision>,
     life: Duration,
-) {
+) -> bool {
     let decided = match timeout(life, &mut decision).await {
         Ok(decided) => decided.ok(),
         Err(_) => {
@@ -108,8 +109,10 @@ pub(super) async fn settle(
     match decided {
         Some(Decision::Commit(reply)) => {
             let outcome = commit(session, table).await;
+            let committed = outcome.is_ok();
             // Nobody may be waiting any more; the commit took place all the same.
             let _ = reply.send(outcome);
+            committed
         }
         Some(Decision::RollBack(reply)) => {
             session.count_round_trip();
@@ -120,8 +123,12 @@ pub(super) async fn settle(
             }
             let error = |failure| statement_error(ROLL_BACK, table, &failure, &|_| false);
             let _ = reply.send(outcome.map_err(error));
+            false
         }
-        None => roll_back(session).await,
+        None => {
+            roll_back(session).await;
+            false
+        }
     }
 }
 

@@ -8,5 +8,6 @@ mod connect;
 mod coupling;
 mod faults;
 mod fixture;
+mod outbox;
 mod reads;
 mod writes;

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Installs outboxes in databases and removes them.
 
-use throughline_core::{Error, ErrorKind, Result};
-use throughline_sources::mysql::MysqlSource;
-use throughline_sources::sqlite::{self, SqliteConfig};
+use std::sync::Arc;
 
-use super::source::{mistake, mysql_config};
+use throughline_core::Result;
+use throughline_sources::mysql::MysqlSource;
+use throughline_sources::postgres::PostgresSource;
+use throughline_sources::sqlite::{self, SqliteConfig};
+use tokio::runtime::Handle;
+
+use super::source::{mistake, mysql_config, postgres};
 use crate::config::{ConfigError, SourceKind, SourceSettings};
+use crate::tasks::TrackedTasks;
 
 /// What is to become of a database's outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,17 +37,22 @@ impl OutboxPlan {
                 let work = tokio::task::spawn_blocking(move || plan.sqlite(&config));
                 work.await.expect("installing an outbox does not panic")
             }
-            SourceKind::Postgres { .. } => Err(Error::new(
-                ErrorKind::Configuration,
-                "install an outbox",
-                "an outbox is not kept in PostgreSQL in this version",
-            )),
             SourceKind::Mysql { url, password } => {
                 let config = mysql_config(source, url, password.as_ref()).map_err(|error| mistake(&error))?;
                 match self {
                     Self::Print(tables) => MysqlSource::outbox_script(config, tables).await,
                     Self::Install(tables) => MysqlSource::install_outbox(config, tables).await,
                     Self::Remove => MysqlSource::remove_own(config).await,
+                }
+            }
+            SourceKind::Postgres { url, password } => {
+                let config =
+                    postgres::config(source, url, password.as_ref()).map_err(|error| mistake(&error))?;
+                let tasks = Arc::new(TrackedTasks::new(Handle::current()));
+                match self {
+                    Self::Print(tables) => PostgresSource::outbox_script(config, tables, tasks).await,
+                    Self::Install(tables) => PostgresSource::install_outbox(config, tables, tasks).await,
+                    Self::Remove => PostgresSource::remove_own(config, tasks).await,
                 }
             }
         };

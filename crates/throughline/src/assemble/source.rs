@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sources that settings name.
 
-mod postgres;
+pub(super) mod postgres;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -49,7 +49,10 @@ enum Kind {
         source: MysqlSource,
         consumption: Consumption,
     },
-    Postgres(PostgresSource),
+    Postgres {
+        source: PostgresSource,
+        consumption: Consumption,
+    },
 }
 
 /// One table as a resource gets it.
@@ -145,7 +148,7 @@ async fn open(
             open_mysql(settings, url, password.as_ref(), wants_control, consumption, surroundings).await
         }
         SourceKind::Postgres { url, password } => {
-            postgres::open(settings, url, password.as_ref(), wants_control, surroundings).await
+            postgres::open(settings, url, password.as_ref(), wants_control, consumption, surroundings).await
         }
     }
 }
@@ -274,7 +277,7 @@ impl OpenSource {
                     is_fed,
                 }
             }
-            Kind::Postgres(source) => postgres::table(source, mapping).await?,
+            Kind::Postgres { source, .. } => postgres::table(source, mapping, is_fed).await?,
         })
     }
 
@@ -292,7 +295,7 @@ impl OpenSource {
             Kind::Sqlite { .. } => {
                 Some("the file is open for reading only, so others may write to it".to_owned())
             }
-            Kind::Mysql { .. } | Kind::Postgres(_) => {
+            Kind::Mysql { .. } | Kind::Postgres { .. } => {
                 Some("another daemon may write to the database".to_owned())
             }
         }
@@ -316,18 +319,27 @@ impl OpenSource {
         surroundings: &Surroundings,
     ) -> Option<Arc<dyn Feed>> {
         match &self.kind {
-            Kind::Postgres(_) => None,
             Kind::Sqlite { source, .. } => Some(Arc::new(source.feed())),
             Kind::Mysql { source, consumption } => {
-                let fed = |table: &&Table| {
-                    self.fed_tables.contains(&table.name) && tables.contains_key(table.name.as_str())
-                };
-                let fed: Vec<&Table> = self.tables.iter().filter(fed).collect();
+                let fed = self.fed(tables);
                 let consumer = consumption.consumer.clone();
                 let feed = || Arc::new(source.feed(&fed, consumer, &surroundings.tasks)) as Arc<dyn Feed>;
                 (!fed.is_empty()).then(feed)
             }
+            Kind::Postgres { source, consumption } => {
+                let fed = self.fed(tables);
+                let consumer = consumption.consumer.clone();
+                (!fed.is_empty()).then(|| Arc::new(source.feed(&fed, consumer)) as Arc<dyn Feed>)
+            }
         }
+    }
+
+    /// Those of `tables` that an outbox speaks for.
+    fn fed(&self, tables: &HashMap<Arc<str>, Vec<Arc<Space>>>) -> Vec<&Table> {
+        let fed = |table: &&Table| {
+            self.fed_tables.contains(&table.name) && tables.contains_key(table.name.as_str())
+        };
+        self.tables.iter().filter(fed).collect()
     }
 
     /// Whether it tells that another program changed it, although not which rows.
@@ -351,7 +363,7 @@ impl OpenSource {
             number,
         };
         match &self.kind {
-            Kind::Postgres(source) => postgres::gauges(&source.stats(), gauge),
+            Kind::Postgres { source, .. } => postgres::gauges(&source.stats(), gauge),
             Kind::Sqlite { source, .. } => {
                 let stats = source.stats();
                 vec![

@@ -9,6 +9,7 @@ use throughline_sources::sql::TableMapping;
 
 use super::{Kind, Obstacle, OpenSource, OpenTable};
 use crate::assemble::Surroundings;
+use crate::assemble::feed::Consumption;
 use crate::config::{Secret, SourceSettings};
 use crate::throughline::Gauge;
 
@@ -17,15 +18,11 @@ pub(super) async fn open(
     url: &Secret,
     password: Option<&Secret>,
     wants_control: bool,
+    consumption: Consumption,
     surroundings: &Surroundings,
 ) -> Result<OpenSource> {
-    let mut config = PostgresConfig::parse_url(url.reveal())?;
-    if let Some(password) = password {
-        config.password = Password::new(password.reveal());
-    }
-    config.reader_count = usize::from(settings.read_connections);
-    config.writer_count = usize::from(settings.write_connections);
-    config.statement_timeout_ms = settings.statement_timeout_ms;
+    let mut config = config(settings, url, password)?;
+    config.consumer = consumption.marks_all.then(|| consumption.consumer.clone());
     let label = format!(
         "{} (PostgreSQL, database {} on {}:{})",
         settings.name, config.database, config.host, config.port
@@ -39,16 +36,35 @@ pub(super) async fn open(
     Ok(OpenSource {
         label,
         control: wants_control.then(|| Err(no_control())),
-        fed_tables: Vec::new(),
         hidden_changes: source.hidden_changes(),
         tables,
         notes: source.notes(),
         name: settings.name.clone(),
-        kind: Kind::Postgres(source),
+        fed_tables: source.fed_tables().await?,
+        kind: Kind::Postgres { source, consumption },
     })
 }
 
-pub(super) async fn table(source: &PostgresSource, mapping: &TableMapping) -> Result<OpenTable> {
+pub(in crate::assemble) fn config(
+    settings: &SourceSettings,
+    url: &Secret,
+    password: Option<&Secret>,
+) -> Result<PostgresConfig> {
+    let mut config = PostgresConfig::parse_url(url.reveal())?;
+    if let Some(password) = password {
+        config.password = Password::new(password.reveal());
+    }
+    config.reader_count = usize::from(settings.read_connections);
+    config.writer_count = usize::from(settings.write_connections);
+    config.statement_timeout_ms = settings.statement_timeout_ms;
+    Ok(config)
+}
+
+pub(super) async fn table(
+    source: &PostgresSource,
+    mapping: &TableMapping,
+    is_fed: bool,
+) -> Result<OpenTable> {
     let table = source.resource(mapping).await?;
     let remedy = "use a primary server, and an ordinary table without rules and row security";
     let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy: remedy.to_owned() });
@@ -56,7 +72,7 @@ pub(super) async fn table(source: &PostgresSource, mapping: &TableMapping) -> Re
         "the account may not insert, update and delete: GRANT it these rights, or use access = \"read\"";
     let no_writes = (!table.may_write()).then(|| denied.to_owned());
     let fingerprint = table.fingerprint();
-    Ok(OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, no_writes, is_fed: false })
+    Ok(OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, no_writes, is_fed })
 }
 
 pub(super) fn gauges(
