@@ -37,7 +37,7 @@ fn init_makes_the_tables_once_and_nothing_serves_them() {
     assert!(second.contains("nothing was changed"), "{second}");
 
     let after = stdout(&run(&["check", "--config", config]));
-    assert!(after.contains("strict: row locks in the database, marks in the shared cache"), "{after}");
+    assert!(after.contains("strict: locks in the database, marks in the shared cache"), "{after}");
     assert!(!after.contains("tl_"), "our tables are neither served nor spoken of: {after}");
 }
 
