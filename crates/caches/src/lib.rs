@@ -10,7 +10,10 @@ mod memory;
 mod ring;
 mod tiered;
 
-pub use memcached::{MemcachedCache, MemcachedConfig, MemcachedProbe, MemcachedServer, MemcachedStats};
+pub use memcached::{
+    MemcachedCache, MemcachedConfig, MemcachedCredentials, MemcachedProbe, MemcachedServer, MemcachedStats,
+    MemcachedTls, MemcachedTlsFiles,
+};
 pub use memory::{MemoryCache, MemoryConfig, PlainMemory, PlainMemoryConfig};
 pub use ring::Distribution;
 pub use tiered::{L1Stats, TieredCache};

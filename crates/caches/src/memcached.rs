@@ -7,6 +7,7 @@
 //! | `client` | which request goes where, when it is retried, what becomes of its answer |
 //! | `node` | one server: its connections and what it must show |
 //! | `connection` | the queue of requests and the connection that carries them |
+//! | `stream`, `tls` | its bytes, in the clear or within TLS |
 //! | `probe` | what the server says about itself, and whether it will do |
 //! | `nonce` | whether it is still the same server |
 //! | `answer` | requests as we send them, responses as they are handed out |
@@ -30,6 +31,8 @@ mod nonce;
 mod physical;
 mod probe;
 mod stats;
+mod stream;
+mod tls;
 mod value;
 
 use std::sync::Arc;
@@ -42,9 +45,10 @@ use throughline_core::{
 use crate::ring::Ring;
 use client::Client;
 
-pub use config::{MemcachedConfig, MemcachedServer};
+pub use config::{MemcachedConfig, MemcachedCredentials, MemcachedServer};
 pub use probe::MemcachedProbe;
 pub use stats::MemcachedStats;
+pub use tls::{MemcachedTls, MemcachedTlsFiles};
 
 /// A cache on one or several memcached servers, shared by every process that uses the same ones.
 ///

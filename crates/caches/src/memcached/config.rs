@@ -5,10 +5,11 @@ use std::fmt;
 
 use throughline_core::NodeName;
 
+use super::tls::MemcachedTls;
 use crate::ring::Distribution;
 
 /// Where memcached is and how long to wait for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct MemcachedConfig {
     /// The servers, at least one and at most 1,024, each under a name of its own. Their order does not matter.
     pub servers: Vec<MemcachedServer>,
@@ -24,6 +25,10 @@ pub struct MemcachedConfig {
     pub mark_timeout_ms: u64,
     /// How long connecting, and the server's answers about itself, may take. Default: 1,000 ms.
     pub connect_timeout_ms: u64,
+    /// TLS to the servers. Default: none.
+    pub tls: Option<MemcachedTls>,
+    /// What to show to servers that want a user name and password (`-Y`). Default: nothing.
+    pub credentials: Option<MemcachedCredentials>,
 }
 
 impl MemcachedConfig {
@@ -50,7 +55,42 @@ impl MemcachedConfig {
             get_timeout_ms: 20,
             mark_timeout_ms: 100,
             connect_timeout_ms: 1_000,
+            tls: None,
+            credentials: None,
         }
+    }
+}
+
+/// A user name and a password. `Debug` does not show the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MemcachedCredentials {
+    username: String,
+    password: String,
+}
+
+impl MemcachedCredentials {
+    /// A user name and a password, together at most 1,000 bytes; `None` when one is empty or holds a blank or a line
+    /// end, which memcached takes for its end.
+    pub fn new(username: &str, password: &str) -> Option<Self> {
+        let is_sound =
+            |text: &str| !text.is_empty() && !text.contains(|char: char| char == ' ' || char.is_control());
+        let fits = username.len() + password.len() <= 1_000;
+        (fits && is_sound(username) && is_sound(password))
+            .then(|| Self { username: username.to_owned(), password: password.to_owned() })
+    }
+
+    pub(super) fn username(&self) -> &str {
+        &self.username
+    }
+
+    pub(super) fn password(&self) -> &str {
+        &self.password
+    }
+}
+
+impl fmt::Debug for MemcachedCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemcachedCredentials").field("username", &self.username).finish_non_exhaustive()
     }
 }
 

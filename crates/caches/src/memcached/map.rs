@@ -165,11 +165,12 @@ pub(super) fn stranger(server: &MemcachedServer) -> Error {
 
 /// The server wants a password.
 pub(super) fn denied(server: &MemcachedServer) -> Error {
-    error(
-        ErrorKind::Denied,
-        server,
-        "it wants a user name and password, which are not supported; allow it without",
-    )
+    error(ErrorKind::Denied, server, "it wants a user name and a password; set `username` and `password`")
+}
+
+/// The server does not know the user or takes another password.
+pub(super) fn wrong_credentials(server: &MemcachedServer) -> Error {
+    error(ErrorKind::Denied, server, "it refused the user name and password")
 }
 
 fn refused(server: &MemcachedServer) -> Error {

@@ -3,6 +3,7 @@
 //!
 //! Asked on every connect, because another server may have taken the address meanwhile.
 
+use std::io;
 use std::time::Duration;
 
 use throughline_core::{Error, Nonce, Result, Rng};
@@ -10,10 +11,10 @@ use throughline_wire::memcached::command::{self, Stats};
 use throughline_wire::memcached::response::{Parsed, Response, parse};
 use throughline_wire::memcached::{Limits, Status, parse_u64};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::answer::Answer;
-use super::config::{MemcachedConfig, MemcachedServer};
+use super::config::{MemcachedConfig, MemcachedCredentials, MemcachedServer};
+use super::stream::Stream;
 use super::{map, nonce};
 
 /// The oldest version that returns the opaque of a miss too (its release notes), without which an answer
@@ -51,14 +52,14 @@ impl MemcachedProbe {
 
 /// Asks a server that was just connected to.
 pub(super) async fn ask(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     server: &MemcachedServer,
     config: &MemcachedConfig,
     rng: &Rng,
 ) -> Result<(MemcachedProbe, Nonce)> {
     let mut talk = Talk { stream, server, received: Vec::with_capacity(4_096) };
     let limit = Duration::from_millis(config.connect_timeout_ms);
-    match tokio::time::timeout(limit, talk.admission(rng)).await {
+    match tokio::time::timeout(limit, talk.admission(config, rng)).await {
         Ok(admitted) => admitted,
         Err(_) if talk.received.is_empty() => {
             let what = format!(
@@ -73,14 +74,17 @@ pub(super) async fn ask(
 
 /// Questions and answers before a connection is used.
 struct Talk<'a> {
-    stream: &'a mut TcpStream,
+    stream: &'a mut Stream,
     server: &'a MemcachedServer,
     received: Vec<u8>,
 }
 
 impl Talk<'_> {
-    async fn admission(&mut self, rng: &Rng) -> Result<(MemcachedProbe, Nonce)> {
+    async fn admission(&mut self, config: &MemcachedConfig, rng: &Rng) -> Result<(MemcachedProbe, Nonce)> {
         let mut questions = Vec::new();
+        if let Some(credentials) = &config.credentials {
+            self.authenticate(credentials).await?;
+        }
         command::version(&mut questions);
         command::stats(&mut questions, Stats::General);
         command::stats(&mut questions, Stats::Settings);
@@ -104,9 +108,27 @@ impl Talk<'_> {
         }
     }
 
+    /// Shows user name and password to a server that wants them. One that does not would keep them as a value, for
+    /// everybody to read.
+    async fn authenticate(&mut self, credentials: &MemcachedCredentials) -> Result<()> {
+        let mut question = Vec::new();
+        command::version(&mut question);
+        self.send(&question).await?;
+        if self.receive(wants_credentials).await? {
+            question.clear();
+            command::authenticate(&mut question, credentials.username(), credentials.password());
+            self.send(&question).await?;
+            if !self.receive(takes_credentials).await? {
+                return Err(map::wrong_credentials(self.server));
+            }
+        }
+        Ok(())
+    }
+
     async fn send(&mut self, questions: &[u8]) -> Result<()> {
         let failed = |cause| map::io(self.server, "the connection broke", cause);
-        self.stream.write_all(questions).await.map_err(failed)
+        self.stream.write_all(questions).await.map_err(failed)?;
+        self.stream.flush().await.map_err(failed)
     }
 
     /// Reads on until `read` has what it wants, which is then taken away.
@@ -121,10 +143,14 @@ impl Talk<'_> {
                 return Err(not_memcached(server, &self.received));
             }
             let failed = |cause| map::io(server, "the connection broke", cause);
-            match self.stream.read_buf(&mut self.received).await.map_err(failed)? {
+            let read_len = match self.stream.read_buf(&mut self.received).await {
+                // It was in the middle of ending the connection.
+                Err(cause) if cause.kind() == io::ErrorKind::ConnectionReset => 0,
+                read_len => read_len.map_err(failed)?,
+            };
+            match read_len {
                 0 if self.received.is_empty() => {
-                    let what =
-                        "it closes connections without a word; is it memcached, and does it allow this host?";
+                    let what = "it closes connections without a word; is it memcached, does it allow this host, or does it want TLS?";
                     return Err(map::unavailable(server, what));
                 }
                 0 => return Err(not_memcached(server, &self.received)),
@@ -136,6 +162,30 @@ impl Talk<'_> {
 
 /// Reads an answer and says how long it is; `None` while it is not complete.
 type Read<T> = fn(&[u8], &MemcachedServer) -> Result<Option<(T, usize)>>;
+
+/// Whether the answer to an innocent question says that a user name and a password come first.
+fn wants_credentials(received: &[u8], server: &MemcachedServer) -> Result<Option<(bool, usize)>> {
+    match parse(received, &Limits::default()) {
+        Parsed::Response { response: Response::ClientError(b"unauthenticated"), consumed } => {
+            Ok(Some((true, consumed)))
+        }
+        Parsed::Response { response: Response::Version(_), consumed } => Ok(Some((false, consumed))),
+        Parsed::Incomplete { .. } => Ok(None),
+        _ => Err(not_memcached(server, received)),
+    }
+}
+
+/// Whether the server took user name and password.
+fn takes_credentials(received: &[u8], server: &MemcachedServer) -> Result<Option<(bool, usize)>> {
+    match parse(received, &Limits::default()) {
+        Parsed::Response { response: Response::Status(Status::Stored), consumed } => {
+            Ok(Some((true, consumed)))
+        }
+        Parsed::Response { response: Response::ClientError(_), consumed } => Ok(Some((false, consumed))),
+        Parsed::Incomplete { .. } => Ok(None),
+        _ => Err(not_memcached(server, received)),
+    }
+}
 
 /// An answer to a question with a number.
 fn numbered(received: &[u8], server: &MemcachedServer) -> Result<Option<(Answer, usize)>> {

@@ -10,6 +10,7 @@ mod identity;
 mod limits;
 mod pauses;
 mod restarts;
+mod secured;
 mod several;
 mod strangers;
 mod tiers;

@@ -129,7 +129,18 @@ fn launch(options: &MemcachedOptions, address: SocketAddr, scratch: &Scratch) ->
     command.args(&options.args).current_dir(scratch.path()).stdin(Stdio::null());
     let log = scratch.new_log()?;
     let process = Process::start("memcached", command, &log, &log)?;
-    process.wait_ready(READY_LIMIT, || (pid_of(address)? == process.pid()).then_some(()))?;
+    if options.args.iter().any(|arg| arg == "-Z" || arg == "-Y") {
+        // It answers nobody who speaks no TLS or shows no password. If a stranger has its port, it ends by itself,
+        // which is looked at between two connects.
+        let mut connects = 0;
+        process.wait_ready(READY_LIMIT, || {
+            TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+            connects += 1;
+            (connects > 2).then_some(())
+        })?;
+    } else {
+        process.wait_ready(READY_LIMIT, || (pid_of(address)? == process.pid()).then_some(()))?;
+    }
     Ok(process)
 }
 

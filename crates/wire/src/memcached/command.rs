@@ -132,6 +132,18 @@ pub fn delete_if(out: &mut Vec<u8>, key: Key<'_>, token: Cas, opaque: u64) {
     end(out, opaque);
 }
 
+/// Appends the store that a server with an authentication file (`-Y`) takes for user name and password.
+///
+/// A server without one would keep them as a value: it must have said that it wants them. Neither may hold
+/// a blank or a line end.
+pub fn authenticate(out: &mut Vec<u8>, username: &str, password: &str) {
+    out.extend_from_slice(b"set auth 0 0 ");
+    push_u64(out, (username.len() + 1 + password.len()) as u64);
+    for part in ["\r\n", username, " ", password, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
 /// Appends `mn`, whose answer shows that everything before it was answered.
 pub fn noop(out: &mut Vec<u8>) {
     out.extend_from_slice(b"mn\r\n");

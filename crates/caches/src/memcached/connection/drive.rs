@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The background work of one place of the pool: connect, write, read, and again.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,15 +8,14 @@ use bytes::{Buf as _, BytesMut};
 use throughline_core::{Error, Nonce};
 use throughline_wire::memcached::Limits;
 use throughline_wire::memcached::response::{Parsed, Response, parse};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::super::answer::Answer;
 use super::super::answer::Command;
 use super::super::stats::MemcachedStats;
+use super::super::stream::Stream;
 use super::super::{map, nonce, probe};
 use super::{Connection, Line, State};
 
@@ -70,7 +68,27 @@ impl Connection {
             Err(error) => return self.set_down(error),
         };
         let Some((id, value_len_max, nonce)) = self.admitted(&mut stream).await else { return };
-        let (read, write) = stream.split();
+        match &mut stream {
+            Stream::Plain(stream) => {
+                let (read, write) = stream.split();
+                self.live(id, read, write, value_len_max, nonce).await;
+            }
+            Stream::Tls(stream) => {
+                let (read, write) = tokio::io::split(stream);
+                self.live(id, read, write, value_len_max, nonce).await;
+            }
+        }
+    }
+
+    /// Requests and answers, until one of them cannot go on.
+    async fn live(
+        &self,
+        id: u64,
+        read: impl AsyncRead + Unpin,
+        write: impl AsyncWrite + Unpin,
+        value_len_max: usize,
+        nonce: Nonce,
+    ) {
         let error = tokio::select! {
             error = self.write_requests(id, write) => error,
             error = self.read_answers(id, read, value_len_max) => error,
@@ -81,16 +99,14 @@ impl Connection {
         self.end(id, &error);
     }
 
-    async fn open(&self) -> Result<TcpStream, Error> {
-        let connect = async {
-            let stream = TcpStream::connect(&self.server.address).await?;
-            // Requests are gathered by us; waiting for more would only delay them.
-            stream.set_nodelay(true)?;
-            Ok::<_, io::Error>(stream)
-        };
+    async fn open(&self) -> Result<Stream, Error> {
+        let connect = Stream::connect(&self.server, self.config.tls.as_ref());
         let limit = Duration::from_millis(self.config.connect_timeout_ms);
         match tokio::time::timeout(limit, connect).await {
             Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(cause)) if self.config.tls.is_some() => {
+                Err(map::io(&self.server, "no TLS connection", cause))
+            }
             Ok(Err(cause)) => Err(map::io(&self.server, "no connection", cause)),
             Err(_) => Err(map::late(&self.server, self.config.connect_timeout_ms)),
         }
@@ -103,7 +119,7 @@ impl Connection {
     }
 
     /// Asks the server what it is and opens the queue if it will do.
-    async fn admitted(&self, stream: &mut TcpStream) -> Option<(u64, usize, Nonce)> {
+    async fn admitted(&self, stream: &mut Stream) -> Option<(u64, usize, Nonce)> {
         let (probe, nonce) = match probe::ask(stream, &self.server, &self.config, &self.rng).await {
             Ok(admitted) => admitted,
             Err(error) => {
@@ -158,7 +174,7 @@ impl Connection {
     }
 
     /// Writes what has gathered, all of it at once.
-    async fn write_requests(&self, id: u64, mut write: WriteHalf<'_>) -> Error {
+    async fn write_requests(&self, id: u64, mut write: impl AsyncWrite + Unpin) -> Error {
         let mut spare = Vec::new();
         loop {
             // The first request of many wakes this task before the others have run. Letting them go first makes one
@@ -177,7 +193,12 @@ impl Connection {
                 }
                 Output::End => return map::corrupt(&self.server, "a value of another key"),
             };
-            if let Err(cause) = write.write_all(&batch).await {
+            let written = async {
+                write.write_all(&batch).await?;
+                // Within TLS, what was written may wait for more to fill its record.
+                write.flush().await
+            };
+            if let Err(cause) = written.await {
                 return map::io(&self.server, "the connection broke", cause);
             }
             batch.clear();
@@ -198,7 +219,7 @@ impl Connection {
         }
     }
 
-    async fn read_answers(&self, id: u64, mut read: ReadHalf<'_>, value_len_max: usize) -> Error {
+    async fn read_answers(&self, id: u64, mut read: impl AsyncRead + Unpin, value_len_max: usize) -> Error {
         let limits = Limits { value_len_max, ..Limits::default() };
         let mut buffer = BytesMut::with_capacity(READ_LEN);
         loop {
