@@ -15,7 +15,7 @@ mod size;
 pub use error::ConfigError;
 pub use file::{
     CacheConfig, Config, L1Config, ListenConfig, MemcachedConfig, MemoryConfig, PlainConfig, ResourceConfig,
-    ServerConfig, SourceConfig, TablesConfig,
+    ServerConfig, SourceConfig, TablesConfig, TlsConfig,
 };
 pub use secret::Secret;
 pub use settings::{
@@ -23,4 +23,4 @@ pub use settings::{
     Settings, SourceKind, SourceSettings, TableChoice,
 };
 pub use size::{ByteSize, Span};
-pub use throughline_caches::Distribution;
+pub use throughline_caches::{Distribution, MemcachedCredentials, MemcachedTls};

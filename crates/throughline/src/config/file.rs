@@ -136,6 +136,28 @@ pub struct MemcachedConfig {
     pub connections: Option<Spanned<u16>>,
     /// The longest time a look-up may take before the source is asked. Default: 20 ms.
     pub timeout: Option<Spanned<Span>>,
+    /// TLS to the servers. Default: none.
+    pub tls: Option<Spanned<TlsConfig>>,
+    /// User name for servers that want one (`-Y`). Default: none.
+    pub username: Option<Spanned<String>>,
+    /// Password of `username`; `${NAME}` is replaced from the environment.
+    pub password: Option<Spanned<String>>,
+    /// File that holds the password.
+    pub password_file: Option<Spanned<PathBuf>>,
+}
+
+/// TLS to a cache's servers. Their certificates are always verified.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// File with the authorities that may have signed the servers' certificates, in PEM.
+    pub ca_file: PathBuf,
+    /// File with our own certificate chain, for servers that want to see one. Default: none.
+    pub cert_file: Option<PathBuf>,
+    /// File with the key of `cert_file`.
+    pub key_file: Option<PathBuf>,
+    /// The name that the servers' certificates are for. Default: the host of each address.
+    pub server_name: Option<String>,
 }
 
 /// One cache server: `"127.0.0.1:11211"`, or `{ name = "a", address = "…" }`.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use throughline_caches::Distribution;
+use throughline_caches::{Distribution, MemcachedCredentials, MemcachedTls};
 use throughline_core::{Access, Level, NodeName, ReadStrategy, ResourceName, Ttl, WriteStrategy};
 
 use super::{Config, ConfigError, Secret};
@@ -141,6 +141,10 @@ pub struct MemcachedSettings {
     pub timeout_ms: u64,
     /// Copies in this process.
     pub l1: L1Settings,
+    /// TLS to the servers.
+    pub tls: Option<MemcachedTls>,
+    /// What is shown to servers that want a user name and password.
+    pub credentials: Option<MemcachedCredentials>,
 }
 
 /// Copies in this process of what is on memcached.

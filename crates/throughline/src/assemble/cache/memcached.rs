@@ -28,6 +28,8 @@ pub(super) fn open(settings: &MemcachedSettings, surroundings: &Surroundings) ->
         distribution: settings.distribution,
         connections: usize::from(settings.connections),
         get_timeout_ms: settings.timeout_ms,
+        tls: settings.tls.clone(),
+        credentials: settings.credentials.clone(),
         ..MemcachedConfig::over(servers.clone())
     };
     let (clock, rng) = (&surroundings.clock, surroundings.rng.clone());

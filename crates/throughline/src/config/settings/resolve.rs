@@ -30,8 +30,11 @@ type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) fn settings(config: &Config, variable: Variable<'_>) -> Result<Settings, ConfigError> {
     let sources = config.sources.iter().map(|(name, source)| self::source(name, source, variable));
     let sources = sources.collect::<Result<Vec<_>, _>>()?;
-    let mut caches =
-        config.caches.iter().map(|(name, cache)| self::cache(name, cache)).collect::<Result<Vec<_>, _>>()?;
+    let mut caches = config
+        .caches
+        .iter()
+        .map(|(name, cache)| self::cache(name, cache, variable))
+        .collect::<Result<Vec<_>, _>>()?;
     if caches.is_empty() {
         caches.push(cache_default());
     }
@@ -208,7 +211,11 @@ pub(super) fn cache_default() -> CacheSettings {
     CacheSettings { name: "memory".to_owned(), kind: CacheKind::Memory { capacity_bytes: MEMORY_BYTES } }
 }
 
-fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, ConfigError> {
+fn cache(
+    name: &Spanned<String>,
+    config: &CacheConfig,
+    variable: Variable<'_>,
+) -> Result<CacheSettings, ConfigError> {
     let kind = match (&config.memory, &config.memcached) {
         (Some(_), None) if config.l1.is_some() => {
             let l1 = config.l1.as_ref().map_or(name.span(), Spanned::span);
@@ -225,7 +232,9 @@ fn cache(name: &Spanned<String>, config: &CacheConfig) -> Result<CacheSettings, 
                 capacity_bytes: capacity.map_or(MEMORY_BYTES, |capacity| capacity.get_ref().0),
             }
         }
-        (None, Some(memcached)) => CacheKind::Memcached(memcached::memcached(memcached, config.l1.as_ref())?),
+        (None, Some(memcached)) => {
+            CacheKind::Memcached(memcached::memcached(memcached, config.l1.as_ref(), variable)?)
+        }
         _ => {
             return Err(ConfigError::new(format!("cache `{}` must be of exactly one kind", name.get_ref()))
                 .at(name.span())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises of the configuration.
 
-use super::{CacheKind, Distribution, L1Settings, Settings, SourceKind, TableChoice};
+use super::{CacheKind, Distribution, L1Settings, MemcachedCredentials, Settings, SourceKind, TableChoice};
 use crate::config::ConfigError;
 use throughline_core::{Access, Level};
 
@@ -187,4 +187,38 @@ fn l1_is_a_word_or_a_table() {
     }
     let memory = "[caches.main]\nl1 = \"validate\"\nmemory = { }\n[plain]\n";
     assert!(mistake(memory).message.contains("has no l1"));
+}
+
+#[test]
+fn a_memcached_password_is_taken_from_the_environment_and_never_shown() {
+    let servers = "servers = [{ name = \"a\", address = \"127.0.0.1:11211\" }]";
+    let with = |more: &str| WHOLE.replace(servers, &format!("{servers}, {more}"));
+    let text = with("username = \"us\", password = \"${SHOP_PASSWORD}\"");
+    let settings = Settings::parse(&text, &environment).expect("settings");
+    let CacheKind::Memcached(memcached) = &settings.caches[0].kind else { panic!("not memcached") };
+    assert_eq!(memcached.credentials, MemcachedCredentials::new("us", "hunter2"));
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    for (more, underlined, words) in [
+        ("username = \"us\"", "\"us\"", "needs its password"),
+        ("password = \"p\"", "\"p\"", "needs its user name"),
+        ("username = \"u s\", password = \"p\"", "\"u s\"", "holds a blank"),
+        ("username = \"us\", password = \"${NOT_SET}\"", "\"${NOT_SET}\"", "`NOT_SET` is not set"),
+        ("password = \"p\", password_file = \"/p\"", "\"/p\"", "exclude each other"),
+        (
+            "tls = { ca_file = \"/nowhere.pem\" }",
+            "{ ca_file = \"/nowhere.pem\" }",
+            "`/nowhere.pem` cannot be used",
+        ),
+        (
+            "tls = { ca_file = \"/nowhere.pem\", key_file = \"k\" }",
+            "{ ca_file = \"/nowhere.pem\", key_file = \"k\" }",
+            "set together",
+        ),
+        ("tls = { ca = \"/nowhere.pem\" }", "ca", "unknown field `ca`"),
+    ] {
+        let text = with(more);
+        let mistake = mistake(&text);
+        assert_eq!(&text[mistake.span.clone().expect("a place")], underlined, "{mistake}");
+        assert!(mistake.message.contains(words), "{mistake}");
+    }
 }

@@ -4,14 +4,15 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use throughline_caches::Distribution;
+use throughline_caches::{Distribution, MemcachedCredentials, MemcachedTls, MemcachedTlsFiles};
 use throughline_core::NodeName;
 use toml::Spanned;
 
-use super::{find, span_ms, within};
-use crate::config::ConfigError;
-use crate::config::file::{L1Config, MemcachedConfig, ServerConfig};
+use super::{Variable, find, read_secret, span_ms, within};
+use crate::config::expand::expand;
+use crate::config::file::{L1Config, MemcachedConfig, ServerConfig, TlsConfig};
 use crate::config::settings::{L1Settings, MemcachedSettings, ServerSettings};
+use crate::config::{ConfigError, Secret};
 
 const LOOK_UP_TIMEOUT_MS: u64 = 20;
 const L1_BYTES: u64 = 64 << 20;
@@ -21,6 +22,7 @@ const DISTRIBUTIONS: [(&str, Distribution); 2] =
 pub(super) fn memcached(
     config: &MemcachedConfig,
     l1: Option<&Spanned<L1Config>>,
+    variable: Variable<'_>,
 ) -> Result<MemcachedSettings, ConfigError> {
     Ok(MemcachedSettings {
         servers: servers(&config.servers)?,
@@ -31,7 +33,58 @@ pub(super) fn memcached(
             .as_ref()
             .map_or(Ok(LOOK_UP_TIMEOUT_MS), |written| span_ms(written, 1, 10_000))?,
         l1: l1.map_or(Ok(L1Settings::Off), self::l1)?,
+        tls: config.tls.as_ref().map(tls).transpose()?,
+        credentials: credentials(config, variable)?,
     })
+}
+
+fn tls(written: &Spanned<TlsConfig>) -> Result<MemcachedTls, ConfigError> {
+    let TlsConfig { ca_file, cert_file, key_file, server_name } = written.get_ref();
+    let own = match (cert_file, key_file) {
+        (Some(cert_file), Some(key_file)) => Some((cert_file.clone(), key_file.clone())),
+        (None, None) => None,
+        _ => {
+            return Err(ConfigError::new("a certificate and its key are set together")
+                .at(written.span())
+                .help("set both `cert_file` and `key_file`, or neither"));
+        }
+    };
+    let files = MemcachedTlsFiles { ca_file: ca_file.clone(), own, server_name: server_name.clone() };
+    MemcachedTls::read(&files).map_err(|error| ConfigError::new(error.detail()).at(written.span()))
+}
+
+fn credentials(
+    config: &MemcachedConfig,
+    variable: Variable<'_>,
+) -> Result<Option<MemcachedCredentials>, ConfigError> {
+    let password = match (&config.password, &config.password_file) {
+        (Some(password), None) => {
+            let expanded = expand(password.get_ref(), variable).map_err(|error| error.at(password.span()))?;
+            Some((Secret::new(expanded), password.span()))
+        }
+        (None, Some(file)) => Some((read_secret(file)?, file.span())),
+        (None, None) => None,
+        (Some(_), Some(file)) => {
+            return Err(ConfigError::new("`password` and `password_file` exclude each other").at(file.span()));
+        }
+    };
+    match (&config.username, password) {
+        (None, None) => Ok(None),
+        (Some(username), Some((password, _))) => {
+            let credentials = MemcachedCredentials::new(username.get_ref(), password.reveal());
+            let wrong = || {
+                ConfigError::new("memcached takes no user name or password that is empty or holds a blank")
+                    .at(username.span())
+            };
+            credentials.map(Some).ok_or_else(wrong)
+        }
+        (Some(username), None) => Err(ConfigError::new("a user name needs its password")
+            .at(username.span())
+            .help("set `password = \"${NAME}\"` or `password_file`")),
+        (None, Some((_, span))) => {
+            Err(ConfigError::new("a password needs its user name").at(span).help("set `username`"))
+        }
+    }
 }
 
 fn l1(written: &Spanned<L1Config>) -> Result<L1Settings, ConfigError> {
