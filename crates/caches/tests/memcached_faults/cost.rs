@@ -9,6 +9,7 @@ use crate::house::{counted, entry, filled, hit, house, lease, put, read, slot};
 async fn a_hit_costs_one_command_and_one_round_trip() {
     let (server, cache) = house(&[]).await;
     put(&cache, &slot("a"), "v").await;
+    let began = tokio::time::Instant::now();
     let before = (
         read(&cache.stats(NodeId(0)).commands),
         read(&cache.stats(NodeId(0)).round_trips),
@@ -20,7 +21,10 @@ async fn a_hit_costs_one_command_and_one_round_trip() {
     }
     assert_eq!(read(&cache.stats(NodeId(0)).commands) - before.0, 10);
     assert_eq!(read(&cache.stats(NodeId(0)).round_trips) - before.1, 10);
-    assert_eq!(counted(server.address(), "cmd_get") - before.2, 10);
+    // Each connection looks at the server once a second as well.
+    let looks_max = 2 * (began.elapsed().as_secs() + 1);
+    let gets = counted(server.address(), "cmd_get") - before.2;
+    assert!((10..=10 + looks_max).contains(&gets), "{gets} gets");
     assert_eq!(counted(server.address(), "cmd_set") - before.3, 0);
 }
 

@@ -30,7 +30,10 @@ pub(crate) fn patient(address: SocketAddr) -> MemcachedConfig {
 
 pub(crate) fn cache_on(config: MemcachedConfig) -> MemcachedCache {
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
-    MemcachedCache::connect(config, &clock, Arc::new(Rng::from_seed(7)), &TestTasks)
+    // Two with one seed would give two servers the same number.
+    static SEED: AtomicU64 = AtomicU64::new(7);
+    let rng = Rng::from_seed(SEED.fetch_add(1, Ordering::Relaxed));
+    MemcachedCache::connect(config, &clock, Arc::new(rng), &TestTasks)
 }
 
 /// A server started with `args` and a patient cache on it.
