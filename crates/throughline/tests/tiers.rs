@@ -25,7 +25,7 @@ async fn open(
     loop {
         let opened = Assembly::new(Settings::parse(&text, &|_| None).unwrap()).open().await;
         match &opened {
-            Err(error) if error.message.contains("own") => tokio::task::yield_now().await,
+            Err(error) if error.message.contains("another process serves") => tokio::task::yield_now().await,
             _ => return opened,
         }
     }
