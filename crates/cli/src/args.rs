@@ -43,8 +43,8 @@ pub(crate) enum Command {
     Put(PutArgs),
     /// Delete a record through a running daemon
     Delete(RecordArgs),
-    /// Drop the cached entry of a record
-    Invalidate(RecordArgs),
+    /// Drop the cached entry of a record, or every entry of a resource
+    Invalidate(InvalidateArgs),
     /// Show or change where a resource's reads go
     Mode(ModeArgs),
     /// Show the counters of a running daemon
@@ -133,6 +133,18 @@ pub(crate) struct ServerArgs {
 pub(crate) struct RecordArgs {
     /// RESOURCE:KEY, for example person:42
     pub(crate) record: RecordName,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct InvalidateArgs {
+    /// RESOURCE:KEY, for example person:42
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) record: Option<RecordName>,
+    /// Every entry of this resource, in every daemon; returns when nobody can read an older one
+    #[arg(long, value_name = "RESOURCE", value_parser = resource_name)]
+    pub(crate) all: Option<String>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }

@@ -9,7 +9,7 @@ use throughline::Key;
 use throughline_server::http::key_segment;
 use ureq::http::Method;
 
-use crate::args::{PutArgs, RecordArgs, RecordName};
+use crate::args::{InvalidateArgs, PutArgs, RecordArgs, RecordName};
 use crate::client::Client;
 use crate::out::say;
 
@@ -60,9 +60,14 @@ pub(crate) fn delete(args: &RecordArgs) -> miette::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn invalidate(args: &RecordArgs) -> miette::Result<ExitCode> {
-    let path = format!("{}/_invalidate", path(&args.record)?);
-    Client::new(&args.server).send(Method::POST, &path, None)?.success()?;
+pub(crate) fn invalidate(args: &InvalidateArgs) -> miette::Result<ExitCode> {
+    let client = Client::new(&args.server);
+    let path = match (&args.record, &args.all) {
+        (Some(record), _) => format!("{}/_invalidate", path(record)?),
+        (None, Some(resource)) => format!("/admin/resources/{resource}/_invalidate"),
+        (None, None) => unreachable!("the command line demands one of them"),
+    };
+    client.send(Method::POST, &path, None)?.success()?;
     say!("invalidated");
     Ok(ExitCode::SUCCESS)
 }

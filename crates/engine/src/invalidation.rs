@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use throughline_core::{Batch, Clock, Error, ErrorKind, Feed, News, Result, Slot, Tick};
+use throughline_core::{Batch, Clock, Error, ErrorKind, Feed, Key, News, Result, Tick};
 
 use crate::space::Space;
 
@@ -147,17 +147,21 @@ impl Invalidation {
 
     async fn apply(&self, news: &[News]) -> Result<()> {
         let now = self.clock.now();
-        let mut slots: HashMap<&str, (&Arc<Space>, Vec<Slot>)> = HashMap::new();
+        let mut keys: HashMap<&str, (&Arc<Space>, Vec<Key>)> = HashMap::new();
         for piece in news {
             let (News::Row { table, .. } | News::Table { table, .. }) = piece;
             for space in self.tables.get(table).into_iter().flatten() {
                 match piece {
                     News::Row { key, .. } => {
                         let name = space.name().as_str();
-                        slots.entry(name).or_insert((space, Vec::new())).1.push(space.slot(key));
+                        keys.entry(name).or_insert((space, Vec::new())).1.push(key.clone());
                     }
                     News::Table { age_ms, .. } => {
                         space.forget_older(Tick::from_ms(now.as_ms().saturating_sub(*age_ms)));
+                        if space.fence().is_some() {
+                            // The other daemons of the fleet do not get this piece of news.
+                            space.invalidate_all("another program changed the table").await?;
+                        }
                     }
                 }
             }
@@ -167,8 +171,8 @@ impl Invalidation {
             };
             counter.fetch_add(1, Ordering::Relaxed);
         }
-        for (space, slots) in slots.into_values() {
-            invalidate(space, &slots).await?;
+        for (space, keys) in keys.into_values() {
+            invalidate(space, &keys).await?;
         }
         Ok(())
     }
@@ -184,15 +188,17 @@ impl Invalidation {
     }
 }
 
-async fn invalidate(space: &Arc<Space>, slots: &[Slot]) -> Result<()> {
-    let Some(cache) = &space.parts.cache else { return Ok(()) };
-    for slots in slots.chunks(KEY_COUNT_MAX) {
-        let answers = cache.invalidate(slots).await;
+async fn invalidate(space: &Arc<Space>, keys: &[Key]) -> Result<()> {
+    if !space.has_cache() {
+        return Ok(());
+    }
+    for keys in keys.chunks(KEY_COUNT_MAX) {
+        let answers = space.invalidate_entries(keys).await;
         let failed: Option<Error> = answers.into_iter().find_map(Result::err);
         if let Some(error) = failed {
             return Err(error);
         }
-        space.stats.invalidations_fed.add(slots.len() as u64);
+        space.stats.invalidations_fed.add(keys.len() as u64);
     }
     Ok(())
 }

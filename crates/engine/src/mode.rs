@@ -8,12 +8,15 @@
 //! - entries that only this process uses are dropped on leaving `source`, all at once;
 //! - shared entries are kept, because every process goes on marking them; but the way back is closed until
 //!   each invalidation that is owed has been confirmed.
+//!
+//! With control tables the mode is the fleet's: it is a row, which every daemon polls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use throughline_core::{Error, ErrorKind, Mode, Result};
 
+use crate::policy::Generations;
 use crate::space::Space;
 
 /// The present mode.
@@ -27,6 +30,11 @@ impl ModeCell {
             1 => Mode::Source,
             _ => Mode::Shadow,
         }
+    }
+
+    /// Takes over the fleet's mode.
+    pub(crate) fn set(&self, mode: Mode) {
+        self.0.store(number(mode), Ordering::Release);
     }
 
     /// Changes `before` to `after`; whether `before` still was the mode.
@@ -64,11 +72,18 @@ impl Space {
                 return Err(Error::new(ErrorKind::Unavailable, "switch the mode", detail));
             }
         }
+        if let Generations::Fleet(fence) = &self.parts.generations {
+            // Every daemon's mode, and this one's as soon as the answer shows it.
+            let before = self.mode.get();
+            fence.set_mode(self.name(), mode).await?;
+            self.stats.mode_switches.add(1);
+            return Ok(before);
+        }
         // Another switch may come in between; then what it left is looked at anew.
         let before = loop {
             let before = self.mode.get();
             if before == Mode::Source && mode != Mode::Source {
-                self.drop_entries("the mode was `source`");
+                self.drop_own_entries("the mode was `source`");
             }
             if self.mode.change(before, mode) {
                 break before;

@@ -221,11 +221,8 @@ impl Owed {
             let settled = book.keys.iter().filter(|(_, debt)| debt.writers == 0).take(BATCH_MAX);
             settled.map(|(key, debt)| (key.clone(), debt.write)).collect()
         };
-        let slots: Vec<_> = batch.iter().map(|(key, _)| space.slot(key)).collect();
-        let answers = match &space.parts.cache {
-            Some(cache) if !slots.is_empty() => cache.invalidate(&slots).await,
-            _ => Vec::new(),
-        };
+        let keys: Vec<Key> = batch.iter().map(|(key, _)| key.clone()).collect();
+        let answers = if keys.is_empty() { Vec::new() } else { space.invalidate_entries(&keys).await };
         let now = space.parts.clock.now();
         let mut book = self.book.lock();
         let confirmed = batch.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());

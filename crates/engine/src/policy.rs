@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A resource's settings, as the strategies need them.
 
+use std::sync::Arc;
+
 use throughline_core::{Access, Level, ReadStrategy, Ttl, WriteStrategy};
+
+use crate::fence::Fence;
 
 /// The settings of one resource. They cannot contradict each other once assembly has checked them.
 #[derive(Clone, Debug)]
@@ -40,12 +44,14 @@ impl Default for Policy {
     }
 }
 
-/// Who decides on the resource's part of the generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who decides on the generations of a resource's entries.
+#[derive(Clone, Debug)]
 pub enum Generations {
     /// This process alone uses the entries: it starts with this number and raises it when it likes.
     Own(u64),
     /// Other processes share the entries: a number that only this process raised would split the cache,
     /// and their writes would no longer reach what this process reads. It stays as it is.
     Shared(u64),
+    /// Other processes share the entries, and all agree through the database.
+    Fleet(Arc<Fence>),
 }

@@ -65,6 +65,10 @@ pub enum Bypass {
     Marked,
     /// The cache gave no lease.
     Refused,
+    /// The key's cache server is fenced, or the resource is being emptied.
+    Fenced,
+    /// The control tables did not answer in time, so nothing may be relied on.
+    ControlLost,
     /// The entry was made under another schema or by a stranger.
     Foreign,
     /// The entry is older than it may be while news of other programs' writes are late.
@@ -149,7 +153,12 @@ pub(crate) async fn cached(space: &Arc<Space>, key: &Key) -> Result<Option<Read>
     if space.mode() != Mode::Cache || canonical != Canonical::Same || space.owed.holds(key) {
         return Ok(None);
     }
-    let hit = cache.peek(&space.slot(key)).await?;
+    let slot = space.reader_slot(key).map_err(|_| {
+        let detail =
+            format!("the cache server of this key of resource `{}` may not be read now", space.name());
+        Error::new(ErrorKind::Unavailable, "look an entry up", detail)
+    })?;
+    let hit = cache.peek(&slot).await?;
     let hit = hit.filter(|hit| space.may_use(hit));
     Ok(hit.map(|hit| {
         space.count_hit(&hit);
@@ -188,6 +197,8 @@ impl Space {
             Bypass::Busy => &stats.bypass_busy,
             Bypass::Marked => &stats.bypass_marked,
             Bypass::Refused => &stats.bypass_refused,
+            Bypass::Fenced => &stats.bypass_fenced,
+            Bypass::ControlLost => &stats.bypass_control_lost,
             Bypass::Foreign => &stats.bypass_foreign,
             Bypass::Old => &stats.bypass_old,
         };

@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Clock, Effect, Entry, Error, ErrorKind, Fill, Fingerprint,
-    Generation, Hit, Key, Loader, LocalCache, Mode, NodeId, Nodes, Record, ResourceName, Result, Rng, Route,
-    Slot, SlotRef, Tasks, Tick, Touch, Ttl, Write, Writer,
+    Generation, Hit, Key, Loader, LocalCache, Mode, Nodes, Record, ResourceName, Result, Rng, SlotRef, Tasks,
+    Tick, Touch, Ttl, Write, Writer,
 };
 use throughline_resilience::{Rate, SingleFlight};
 
@@ -55,7 +55,7 @@ pub struct SpaceParts {
 /// One resource, as bytes: reads by its strategy, writes by its strategy, the switch, the counters.
 pub struct Space {
     pub(crate) parts: SpaceParts,
-    pub(crate) mode: ModeCell,
+    pub(crate) mode: Arc<ModeCell>,
     generation: AtomicU64,
     /// Resources over the same table, whose keys of a written row are marked too.
     siblings: OnceLock<Vec<Weak<Space>>>,
@@ -83,10 +83,17 @@ impl fmt::Debug for Space {
 impl Space {
     /// A resource made of `parts`, in mode `cache`.
     pub fn new(parts: SpaceParts) -> Arc<Self> {
-        let (Generations::Own(start) | Generations::Shared(start)) = parts.generations;
+        let start = match parts.generations {
+            Generations::Own(start) | Generations::Shared(start) => start,
+            Generations::Fleet(_) => 0,
+        };
+        let mode = Arc::new(ModeCell::default());
+        if let Generations::Fleet(fence) = &parts.generations {
+            fence.enlist(&parts.name, &mode);
+        }
         Arc::new(Self {
             parts,
-            mode: ModeCell::default(),
+            mode,
             generation: AtomicU64::new(start),
             siblings: OnceLock::new(),
             flights: SingleFlight::default(),
@@ -137,7 +144,8 @@ impl Space {
         self.mode.get()
     }
 
-    fn generation(&self) -> Generation {
+    /// The generation that this process alone decides on.
+    pub(crate) fn own_generation(&self) -> Generation {
         Generation { node: 0, resource: self.generation.load(Ordering::Acquire) }
     }
 
@@ -146,23 +154,21 @@ impl Space {
         Entry { record, fingerprint: self.parts.fingerprint }
     }
 
-    pub(crate) fn slot(&self, key: &Key) -> Slot {
-        let name = &self.parts.name;
-        let node = self.parts.nodes.as_ref().map_or(NodeId::default(), |nodes| nodes.node_of(name, key));
-        let route = Route { node, generation: self.generation() };
-        Slot { resource: name.clone(), route, key: key.clone() }
-    }
-
     /// Answers from this process's memory at once, or not at all. Neither allocates nor waits.
     ///
     /// `None` does not mean that there is no such record: use [`Space::get`].
     #[inline]
     pub fn try_get(&self, key: &str) -> Option<Hit> {
         let local = self.parts.local.as_ref()?;
-        if self.mode.get() != Mode::Cache || self.owed.any() || self.freshness.is_limited() {
+        // What the fleet agrees on is looked up by the key's server.
+        if self.mode.get() != Mode::Cache
+            || self.owed.any()
+            || self.freshness.is_limited()
+            || self.fence().is_some()
+        {
             return None;
         }
-        let slot = SlotRef { resource: &self.parts.name, generation: self.generation(), key };
+        let slot = SlotRef { resource: &self.parts.name, generation: self.own_generation(), key };
         let hit = local.try_get(slot)?;
         if hit.fingerprint() != self.parts.fingerprint {
             return None;
@@ -247,10 +253,7 @@ impl Space {
     }
 
     pub(crate) async fn invalidate_entry(&self, key: &Key) -> Result<()> {
-        let Some(cache) = &self.parts.cache else {
-            return Ok(());
-        };
-        cache.invalidate(&[self.slot(key)]).await.pop().unwrap_or(Ok(()))
+        self.invalidate_entries(std::slice::from_ref(key)).await.pop().unwrap_or(Ok(()))
     }
 
     /// Gives the entry of `key` another life, never the record; counted from its fill, it lives at most as
@@ -260,7 +263,7 @@ impl Space {
     /// Those of the cache.
     pub async fn touch(&self, key: &Key, ttl_ms: u64) -> Result<Touch> {
         let Some(cache) = &self.parts.cache else { return Ok(Touch::Absent) };
-        let slot = self.slot(key);
+        let Ok(slot) = self.reader_slot(key) else { return Ok(Touch::Absent) };
         let Some(hit) = cache.peek(&slot).await? else { return Ok(Touch::Absent) };
         let ttl = &self.parts.policy.ttl;
         let longest = if hit.is_negative() { ttl.negative_ms } else { ttl.entry_ms };
@@ -272,11 +275,36 @@ impl Space {
         cache.touch(&slot, ttl_ms.clamp(Ttl::MS_MIN, left)).await
     }
 
-    /// Makes every entry of the resource unreachable at once; `true` when that could be done.
+    /// Makes every entry of the resource from before this call unreachable, for every daemon; returns when that
+    /// is so, which takes a little longer than a reader's lease where daemons share the entries.
     ///
-    /// It cannot where other processes share the entries: see [`Generations::Shared`].
-    pub fn drop_entries(&self, why: &str) -> bool {
-        if matches!(self.parts.generations, Generations::Shared(_)) {
+    /// # Errors
+    /// [`ErrorKind::Configuration`] where daemons share the entries without control tables by which to agree;
+    /// otherwise those of the control tables.
+    pub async fn invalidate_all(&self, why: &str) -> Result<()> {
+        match &self.parts.generations {
+            _ if self.parts.cache.is_none() => {}
+            Generations::Fleet(fence) => {
+                fence.bump(self.name()).await?;
+                self.stats.generations.add(1);
+                tracing::info!(resource = %self.name(), why, "all entries dropped, in every daemon");
+            }
+            Generations::Own(_) => drop(self.drop_own_entries(why)),
+            Generations::Shared(_) => {
+                let detail = format!(
+                    "daemons share the entries of resource `{}` and have no control tables to agree by: run \
+                     `throughline init` with the database's URL, then start them again",
+                    self.name()
+                );
+                return Err(Error::new(ErrorKind::Configuration, "invalidate every entry", detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes every entry of the resource unreachable at once, if this process alone uses them; whether it does.
+    pub fn drop_own_entries(&self, why: &str) -> bool {
+        if !matches!(self.parts.generations, Generations::Own(_)) {
             return false;
         }
         // Numbers never repeat: a random step keeps two processes that once shared a server apart.
@@ -289,7 +317,7 @@ impl Space {
 
     /// Lets no entry be used that may hold what was read before `event`: a whole table changed then.
     pub(crate) fn forget_older(&self, event: Tick) {
-        if !self.drop_entries("another program changed the table") {
+        if !self.drop_own_entries("another program changed the table") {
             self.freshness.raise_floor(event);
         }
     }

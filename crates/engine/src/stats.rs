@@ -73,14 +73,14 @@ fn stripe() -> usize {
 }
 
 macro_rules! counters {
-    ($($name:ident: $kind:ty = $meaning:literal;)+) => {
-        /// The counters of one resource.
+    ($(#[$doc:meta])* $stats:ident; $($name:ident: $kind:ty = $meaning:literal;)+) => {
+        $(#[$doc])*
         #[derive(Debug, Default)]
-        pub struct SpaceStats {
+        pub struct $stats {
             $(#[doc = $meaning] pub $name: $kind,)+
         }
 
-        impl SpaceStats {
+        impl $stats {
             /// Calls `each` with the name, the meaning and the number of every counter, in order.
             pub fn for_each(&self, mut each: impl FnMut(&'static str, &'static str, u64)) {
                 $(each(stringify!($name), $meaning, self.$name.get());)+
@@ -90,6 +90,8 @@ macro_rules! counters {
 }
 
 counters! {
+    /// The counters of one resource.
+    SpaceStats;
     hits: StripedCounter = "Reads answered by an entry that holds a record.";
     negative_hits: Counter = "Reads answered by a negative entry.";
     misses: Counter = "Reads that took the lease and loaded.";
@@ -109,6 +111,8 @@ counters! {
     bypass_busy: Counter = "Reads that waited in vain for another's lease.";
     bypass_marked: Counter = "Reads that waited in vain for a writer's publish.";
     bypass_refused: Counter = "Reads for which the cache gave no lease.";
+    bypass_fenced: Counter = "Reads of a key whose cache server is fenced, or whose resource is being emptied.";
+    bypass_control_lost: Counter = "Reads that went to the source because the control tables did not answer in time.";
     bypass_foreign: Counter = "Reads that found an entry of another schema or database, which was dropped.";
     bypass_over_rate: Counter = "Reads that were refused, because as many as `max_bypass_rate` allows went past the cache.";
     bypass_old: Counter = "Reads that found an entry from before news of other programs' writes were late or a whole table changed.";
@@ -127,6 +131,18 @@ counters! {
     shadow_differences: Counter = "Entries that differed from the source in mode `shadow`.";
     generations: Counter = "Times that all entries were made unreachable at once.";
     mode_switches: Counter = "Changes of the mode.";
+}
+
+counters! {
+    /// The counters of the agreement on one cache's servers.
+    FenceStats;
+    views: Counter = "Questions to the control tables, of the poller and of writers.";
+    view_errors: Counter = "Questions that were not answered.";
+    fences_started: Counter = "Fences that this daemon started.";
+    fences_ended: Counter = "Fences that this daemon ended, whoever started them.";
+    readmissions: Counter = "Cache servers that this daemon readmitted.";
+    nonces_adopted: Counter = "Restarts of a cache server that this daemon told the others of.";
+    writes_waited: Counter = "Writes that waited for a fence.";
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod stats;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use throughline_core::{
     self as core, Access, Effect, Error, ErrorKind, Executed, Hold, Key, Member, Parameter, Prepared, Record,
     Result, Retry, Transactions, Write,
@@ -24,7 +25,7 @@ use throughline_core::{
 
 use self::changes::Changes;
 pub use self::stats::TransactionStats;
-use crate::mark::HeldMarks;
+use crate::mark::{HeldMarks, Manner, Unplaced};
 use crate::space::Space;
 
 /// Rows that one transaction marks one by one; beyond it whole resources are dropped. PostgreSQL's table of locks is shared
@@ -207,25 +208,37 @@ impl Transaction {
 
 async fn commit(at_source: Box<dyn core::Transaction>, changes: &Changes) -> Result<()> {
     let prepared = at_source.prepare().await?;
-    let marks = match announce(changes).await {
-        Ok(marks) => marks,
-        Err(error) => {
-            prepared.roll_back().await?;
-            return Err(error);
-        }
+    let why = match announce(changes).await {
+        Ok(marks) => return finish(prepared, marks, changes).await,
+        Err(why) => why,
     };
-    finish(prepared, marks, changes).await
+    prepared.roll_back().await?;
+    Err(match why {
+        Unplaced::Failed(error) => error,
+        Unplaced::Blocked(blocked) => {
+            // The application's statements cannot be repeated here, but when it repeats them the way is clear.
+            let fence = &blocked.fence;
+            fence.unblock(&blocked, fence.deadline()).await?;
+            let detail = format!(
+                "a cache server did not confirm ({}), so the transaction was rolled back; it is fenced now: begin again",
+                blocked.error.detail()
+            );
+            Error::new(ErrorKind::Unmarkable, "commit a transaction", detail).with_cause(blocked.error)
+        }
+    })
 }
 
 /// Tells the caches what is about to change.
-async fn announce(changes: &Changes) -> Result<HeldMarks> {
+async fn announce(changes: &Changes) -> std::result::Result<HeldMarks, Unplaced> {
     if !changes.is_too_many() {
-        return HeldMarks::place(&changes.targets()).await;
+        return HeldMarks::place(&changes.targets(), Manner::Mark).await;
     }
-    for space in changes.spaces() {
-        space.drop_for_transaction()?;
+    let spaces: Vec<_> = changes.spaces().into_iter().collect();
+    // At the same time: the source does not hold the locks for long.
+    for dropped in join_all(spaces.iter().map(|space| space.drop_for_transaction())).await {
+        dropped.map_err(Unplaced::Failed)?;
     }
-    HeldMarks::place(&[]).await
+    HeldMarks::place(&[], Manner::Mark).await
 }
 
 async fn finish(prepared: Box<dyn Prepared>, marks: HeldMarks, changes: &Changes) -> Result<()> {

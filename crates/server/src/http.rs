@@ -76,6 +76,7 @@ pub(crate) const PATTERNS: &[&str] = &[
     "/healthz",
     "/readyz",
     "/admin/resources",
+    "/admin/resources/{resource}/_invalidate",
     "/admin/resources/{resource}/mode",
     "/admin/stats",
 ];
@@ -95,6 +96,7 @@ fn routes(state: Shared) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/admin/resources", get(resources::list))
+        .route("/admin/resources/{resource}/_invalidate", post(admin::invalidate_all))
         .route("/admin/resources/{resource}/mode", put(admin::set_mode).get(admin::mode))
         .route("/admin/stats", get(admin::stats))
         .fallback(gate::no_such_path)

@@ -8,6 +8,7 @@
 mod about;
 mod cache;
 mod feed;
+mod fence;
 mod guard;
 mod install;
 mod journal;
@@ -26,6 +27,7 @@ use tokio::runtime::Handle;
 
 pub use install::{Installation, install, install_script};
 
+use self::fence::Fences;
 use self::guard::SourceGuard;
 use crate::clock::MonotonicClock;
 use crate::config::{ConfigError, Settings};
@@ -129,9 +131,12 @@ impl Assembly {
         }
         notices.extend(sources.iter().flat_map(source::OpenSource::notices));
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
+        let fences = Fences::open(&chosen, &sources, &caches, &surroundings).await?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
         for settings in &chosen {
-            listings.push(self.resource(settings, &sources, &caches, &surroundings, &mut notices).await?);
+            listings.push(
+                self.resource(settings, &sources, &caches, &fences, &surroundings, &mut notices).await?,
+            );
         }
         resource::introduce_siblings(&chosen, &listings);
         let journal =
@@ -146,6 +151,7 @@ impl Assembly {
             let feeds = feeds.iter().flat_map(feed::OpenFeed::gauges);
             let journals = journal.iter().flat_map(|journal| journal::gauges(journal));
             caches
+                .chain(fences.gauges())
                 .chain(sources)
                 .chain(feeds)
                 .chain(journals)

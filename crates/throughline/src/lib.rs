@@ -48,4 +48,6 @@ pub use throughline_core::{
     PlainStore, PlainStored, PlainWhen, Prepared, ReadStrategy, Record, Refusal, ResourceName, Result, Retry,
     Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version, Write, WriteStrategy, Writer,
 };
-pub use throughline_engine::{Bypass, Generations, Policy, Read, Served, Space, SpaceParts, SpaceStats};
+pub use throughline_engine::{
+    Bypass, Fence, FenceParts, FenceTimes, Generations, Policy, Read, Served, Space, SpaceParts, SpaceStats,
+};

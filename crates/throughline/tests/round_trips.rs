@@ -50,9 +50,13 @@ async fn a_strict_hit_costs_one_look_up_and_a_strict_write_three_statements_and_
     assert_eq!((cache("commands") - before.0, source("read_statements") - before.1), (10, 0));
 
     let before = (cache("commands"), source("write_statements"), source("read_statements"));
+    let views = count(&throughline, "fence", "views");
     let change = Change::Put { value: r#"{"id":1,"name":"Grace"}"#.into(), flags: 0 };
     let write = Write { target: Target::Key(key.clone()), change, condition: Condition::Always };
     assert!(matches!(space.write(write).await.unwrap(), Effect::Stored { created: false, .. }));
+    // What the writer asks of the control tables runs beside the mark, on another connection.
+    let asked = count(&throughline, "fence", "views") - views;
+    assert!(asked >= 1, "the rows are read after the locks were granted");
     // The statement, the read-back, the commit; the mark, which is waited for, and the publish, which is not.
     assert_eq!(source("write_statements") - before.1, 3);
     assert_eq!(cache("commands") - before.0, 2);

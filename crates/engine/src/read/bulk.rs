@@ -78,11 +78,22 @@ async fn look_up_all(space: &Arc<Space>, cache: &Arc<dyn Cache>, keys: &[&Key], 
         // Each is compared by itself.
         return;
     }
-    let open: Vec<usize> = (0..keys.len()).filter(|place| matches!(todo[*place], Todo::Alone)).collect();
+    let (mut open, mut slots) = (Vec::new(), Vec::<Slot>::new());
+    for place in 0..keys.len() {
+        if !matches!(todo[place], Todo::Alone) {
+            continue;
+        }
+        match space.reader_slot(keys[place]) {
+            Ok(slot) => {
+                open.push(place);
+                slots.push(slot);
+            }
+            Err(why) => todo[place] = Todo::Past(why),
+        }
+    }
     if open.is_empty() {
         return;
     }
-    let slots: Vec<Slot> = open.iter().map(|place| space.slot(keys[*place])).collect();
     let answers = cache.get_many(&slots).await;
     for ((place, slot), answer) in open.into_iter().zip(&slots).zip(answers) {
         todo[place] = match judge(space, cache, slot, answer).await {

@@ -23,7 +23,10 @@ pub(super) enum Found {
 
 /// Looks `key` up once.
 pub(super) async fn look_up(space: &Arc<Space>, cache: &Arc<dyn Cache>, key: &Key) -> Found {
-    let slot = space.slot(key);
+    let slot = match space.reader_slot(key) {
+        Ok(slot) => slot,
+        Err(why) => return Found::Past(why),
+    };
     let answer = cache.get(&slot).await;
     judge(space, cache, &slot, answer).await
 }

@@ -44,7 +44,8 @@ async fn persists(
     cached: &Option<Record>,
     truth: &Option<Record>,
 ) -> Result<bool> {
-    let again = cache.peek(&space.slot(key)).await;
+    let Ok(slot) = space.reader_slot(key) else { return Ok(false) };
+    let again = cache.peek(&slot).await;
     let same_entry = matches!(again, Ok(Some(hit)) if hit.record() == cached.as_ref());
     Ok(same_entry && read_source(space, key).await? == *truth)
 }

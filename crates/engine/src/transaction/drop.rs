@@ -12,9 +12,14 @@ impl Space {
     ///
     /// # Errors
     /// [`ErrorKind::TooLarge`] for a strict resource whose entries other processes share, and cannot be told.
-    pub(super) fn drop_for_transaction(&self) -> Result<()> {
-        if !self.has_cache() || self.drop_entries("a transaction changed many rows") {
+    pub(super) async fn drop_for_transaction(&self) -> Result<()> {
+        const WHY: &str = "a transaction changed many rows";
+        if !self.has_cache() || self.drop_own_entries(WHY) {
             return Ok(());
+        }
+        if self.fence().is_some() {
+            // The whole fleet, and only when nobody reads the entries any more.
+            return self.invalidate_all(WHY).await;
         }
         if self.policy().level == Level::Bounded {
             self.forget_older(self.parts.clock.now());

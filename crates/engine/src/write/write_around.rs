@@ -5,48 +5,15 @@
 //! commit would leave an old value behind when the process dies in between; before the lock, a reader could
 //! fill the old value again.
 
-use std::sync::Arc;
+use throughline_core::{Effect, Result};
 
-use throughline_core::{Effect, Error, ErrorKind, Key, Level, Result, Write};
+use super::quarantine::Quarantined;
+use crate::mark::Manner;
 
-use super::{FirstHalf, Ready, prepare};
-use crate::owed::Owing;
-use crate::space::Space;
+/// What is done to the entry before the commit.
+pub(super) const MANNER: Manner = Manner::Invalidate;
 
-pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
-    let Ready { prepared, effect, key } = match prepare(space, write).await? {
-        FirstHalf::Ready(ready) => ready,
-        FirstHalf::Refused(effect) => return Ok(effect),
-    };
-    let _owing = match invalidate(space, &key).await {
-        Ok(owing) => owing,
-        Err(error) => {
-            prepared.roll_back().await?;
-            return Err(error);
-        }
-    };
-    prepared.commit().await.map(|()| effect)
-}
-
-/// Invalidates `key` in every resource that shows the row.
-async fn invalidate(space: &Arc<Space>, key: &Key) -> Result<Vec<Owing>> {
-    let mut owing = Vec::new();
-    for space in std::iter::once(space.clone()).chain(space.siblings()) {
-        match space.invalidate_entry(key).await {
-            Ok(()) => {}
-            Err(error) if space.policy().level == Level::Strict => {
-                space.stats.writes_unmarkable.add(1);
-                let detail = format!(
-                    "the cache of resource `{}` did not confirm, so the write was rolled back",
-                    space.name()
-                );
-                return Err(Error::new(ErrorKind::Unmarkable, "invalidate a key", detail).with_cause(error));
-            }
-            Err(_) => owing.push(Owing::new(&space, key)),
-        }
-    }
-    for owing in &owing {
-        owing.keep().await?;
-    }
-    Ok(owing)
+/// Commits. What bounded resources did not confirm is owed from here on.
+pub(super) async fn commit(quarantined: Quarantined) -> Result<Effect> {
+    quarantined.commit(|marks, _| drop(marks)).await
 }

@@ -11,39 +11,19 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Effect, ErrorKind, Result, Write};
+use throughline_core::{Effect, Record, Result};
 
-use super::{FirstHalf, Ready, prepare};
-use crate::mark::HeldMarks;
+use super::quarantine::Quarantined;
+use crate::mark::{HeldMarks, Manner};
 use crate::space::Space;
 
-pub(super) async fn write(space: &Arc<Space>, write: &Write) -> Result<Effect> {
-    let Ready { prepared, effect, key } = match prepare(space, write).await? {
-        FirstHalf::Ready(ready) => ready,
-        FirstHalf::Refused(effect) => return Ok(effect),
+/// What happens at 2.
+pub(super) const MANNER: Manner = Manner::Mark;
+
+/// 3 and 4. Resources over the same table show the row differently, so only the one that wrote gets the record.
+pub(super) async fn commit(quarantined: Quarantined, space: &Arc<Space>) -> Result<Effect> {
+    let publish = |marks: HeldMarks, record: Option<&Record>| {
+        marks.publish(|target, _| record.filter(|_| Arc::ptr_eq(target, space)));
     };
-    let marks = match HeldMarks::place(&[(space.clone(), key)]).await {
-        Ok(marks) => marks,
-        Err(error) => {
-            prepared.roll_back().await?;
-            return Err(error);
-        }
-    };
-    match prepared.commit().await {
-        Ok(()) => {
-            let record = match &effect {
-                Effect::Stored { record, .. } => record.as_ref(),
-                Effect::Deleted { .. } | Effect::Refused(_) => None,
-            };
-            // Resources over the same table show the row differently.
-            marks.publish(|target, _| record.filter(|_| Arc::ptr_eq(target, space)));
-            Ok(effect)
-        }
-        Err(error) => {
-            if error.kind() == ErrorKind::OutcomeUnknown {
-                marks.leave();
-            }
-            Err(error)
-        }
-    }
+    quarantined.commit(publish).await
 }

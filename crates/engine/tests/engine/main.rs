@@ -6,6 +6,8 @@
 mod bed;
 mod bulk;
 mod feeds;
+mod fence;
+mod fleet;
 mod model;
 mod owed;
 mod reads;

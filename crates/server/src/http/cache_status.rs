@@ -34,6 +34,8 @@ fn reason(why: Bypass, mode: Mode) -> &'static str {
         Bypass::Busy => "being loaded",
         Bypass::Marked => "being written",
         Bypass::Refused => "no lease",
+        Bypass::Fenced => "cache server fenced",
+        Bypass::ControlLost => "control tables do not answer",
         Bypass::Foreign => "foreign entry",
         Bypass::Old => "old entry",
     }

@@ -44,7 +44,7 @@ async fn flush(throughline: &Throughline) -> throughline::Result<()> {
     }
     for listing in throughline.listings() {
         let space = &listing.space;
-        if space.has_cache() && !space.drop_entries("flush_all") {
+        if space.has_cache() && !space.drop_own_entries("flush_all") {
             tracing::warn!(
                 resource = %space.name(),
                 "flush_all leaves the entries: other processes share them"

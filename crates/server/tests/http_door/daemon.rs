@@ -43,6 +43,17 @@ async fn the_way_back_to_the_cache_is_closed_while_an_invalidation_is_owed() {
 }
 
 #[tokio::test]
+async fn every_entry_is_dropped_on_demand() {
+    let house = House::new();
+    house.get("/v1/person/1").await;
+    house.get("/v1/person/1").await;
+    assert_eq!(house.person.loads(), 1);
+    assert_eq!(house.ask("POST", "/admin/resources/person/_invalidate").send().await.status.as_u16(), 204);
+    house.get("/v1/person/1").await;
+    assert_eq!(house.person.loads(), 2);
+}
+
+#[tokio::test]
 async fn the_resources_are_listed_with_what_they_are() {
     let house = House::new();
     let listed = house.get("/v1").await.json();

@@ -26,6 +26,7 @@ async fn the_document_names_every_path_and_method() {
     assert_eq!(methods(&paths["/v1/sight/{key}"]), ["get", "head"], "it is only read");
     assert_eq!(paths["/v1/sight"], Value::Null);
     assert_eq!(methods(&paths["/admin/resources/{resource}/mode"]), ["get", "put"]);
+    assert_eq!(methods(&paths["/admin/resources/{resource}/_invalidate"]), ["post"]);
     let fixed = [
         "/",
         "/v1",

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use throughline_core::{
     BoxFuture, ControlStore, ControlView, Error, ErrorKind, FenceState, Lineage, Mode, NodeRow, ResourceRow,
@@ -35,6 +36,7 @@ impl MapControl {
             is_shut: AtomicBool::new(false),
             ends_fences_at_once: AtomicBool::new(false),
             views: AtomicU64::new(0),
+            delay_ms: AtomicU64::new(0),
         };
         Arc::new(door)
     }
@@ -186,6 +188,7 @@ pub struct MapControlDoor {
     is_shut: AtomicBool,
     ends_fences_at_once: AtomicBool,
     views: AtomicU64,
+    delay_ms: AtomicU64,
 }
 
 impl MapControlDoor {
@@ -197,6 +200,11 @@ impl MapControlDoor {
     /// Plants a fault: a fence that this daemon starts ends without the wait for the others' leases.
     pub fn end_fences_at_once(&self) {
         self.ends_fences_at_once.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets every answer take so long, after the rows were looked at.
+    pub fn set_delay_ms(&self, delay_ms: u64) {
+        self.delay_ms.store(delay_ms, Ordering::SeqCst);
     }
 
     /// How often this daemon read the rows.
@@ -218,7 +226,7 @@ impl ControlStore for MapControlDoor {
             // Between the request and the answer others have their turn, as over a network.
             tokio::task::yield_now().await;
             let view = self.control.now();
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
             Ok(view)
         })
     }

@@ -24,7 +24,7 @@ pub(super) struct OpenCache {
     pub(super) nodes: Option<Arc<dyn Nodes>>,
     /// What it is, for people.
     pub(super) label: String,
-    name: String,
+    pub(super) name: String,
     kind: Kind,
     /// What stands before it, if it is remote.
     guard: Option<CacheGuard>,

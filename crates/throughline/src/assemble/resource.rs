@@ -8,6 +8,7 @@ use throughline_engine::{Generations, Policy, Space, SpaceParts};
 use throughline_sources::sql;
 
 use super::cache::OpenCache;
+use super::fence::Fences;
 use super::level::{self, Decision, Facts};
 use super::source::{OpenSource, OpenTable};
 use super::{Assembly, Surroundings, about, feed, staleness};
@@ -83,6 +84,7 @@ impl Assembly {
         settings: &ResourceSettings,
         sources: &[OpenSource],
         caches: &[OpenCache],
+        fences: &Fences,
         surroundings: &Surroundings,
         notices: &mut Vec<Notice>,
     ) -> Result<Listing, ConfigError> {
@@ -114,10 +116,11 @@ impl Assembly {
             hidden_change: source.hidden_change(&table.name),
             no_locks: open.no_locks.clone(),
             unchecked: cache.and_then(OpenCache::unchecked),
-            no_control: source.no_control(),
+            no_control: source.no_control().or_else(|| fences.obstacle(settings)),
         };
         let decision = level::settle(settings.name.as_str(), settings.level, &facts).map_err(placed)?;
-        let space = self.space(settings, source, cache, &open, decision.level, surroundings);
+        let generations = generations(settings, source, cache, fences, surroundings);
+        let space = self.space(settings, cache, &open, decision.level, generations, surroundings);
         let others_seen = feed::others_seen(source, table, &open, settings);
         let about = About { others_seen, ..about(settings, source, cache, table, &decision) };
         Ok(Listing { space, about })
@@ -126,10 +129,10 @@ impl Assembly {
     fn space(
         &self,
         settings: &ResourceSettings,
-        source: &OpenSource,
         cache: Option<&OpenCache>,
         open: &OpenTable,
         level: Level,
+        generations: Generations,
         surroundings: &Surroundings,
     ) -> Arc<Space> {
         let policy = Policy {
@@ -141,13 +144,6 @@ impl Assembly {
             staleness_ms_max: settings.staleness_ms_max,
             lease_wait_ms: settings.lease_wait_ms,
             entry_bytes_max: settings.entry_bytes_max,
-        };
-        let shared = cache.is_some_and(|cache| cache.cache.scope() == Scope::Shared);
-        let generations = match source.others_may_write() {
-            Some(_) if shared => Generations::Shared(0),
-            // By chance: entries of an earlier run on a shared server must not be found again, and a cache in
-            // this process tells the keys of its resources apart by it. Room is left for it to grow.
-            _ => Generations::Own(surroundings.rng.next_u64() >> 2),
         };
         let guard = &surroundings.guards[settings.source];
         let loader = match &self.wrap_loader {
@@ -173,6 +169,24 @@ impl Assembly {
             tasks: Arc::new(surroundings.tasks.clone()),
             bypass_rate: guard.bypass_rate.clone(),
         })
+    }
+}
+
+/// Who decides on the generations of a resource's entries.
+fn generations(
+    settings: &ResourceSettings,
+    source: &OpenSource,
+    cache: Option<&OpenCache>,
+    fences: &Fences,
+    surroundings: &Surroundings,
+) -> Generations {
+    let shared = cache.is_some_and(|cache| cache.cache.scope() == Scope::Shared);
+    match (source.others_may_write(), fences.of(settings)) {
+        (Some(_), Some(fence)) if shared => Generations::Fleet(fence.clone()),
+        (Some(_), None) if shared => Generations::Shared(0),
+        // By chance: entries of an earlier run on a shared server must not be found again, and a cache in
+        // this process tells the keys of its resources apart by it. Room is left for it to grow.
+        _ => Generations::Own(surroundings.rng.next_u64() >> 2),
     }
 }
 

@@ -301,6 +301,11 @@ impl OpenSource {
         }
     }
 
+    /// The control tables, if they may be used.
+    pub(super) fn control(&self) -> Option<&Arc<dyn ControlStore>> {
+        self.control.as_ref()?.as_ref().ok()
+    }
+
     /// Why daemons cannot agree, through the database, on which cache servers may be read.
     pub(super) fn no_control(&self) -> Option<Obstacle> {
         self.control.as_ref()?.as_ref().err().cloned()
@@ -389,6 +394,11 @@ impl OpenSource {
                         "write_statements",
                         "Statements that were sent for writes, commits included.",
                         stats.write_statements,
+                    ),
+                    gauge(
+                        "control_statements",
+                        "Statements that were sent to the control tables, on connections of their own.",
+                        stats.control_statements,
                     ),
                     gauge("keys_read", "Keys that loads asked for.", stats.keys_read),
                     gauge(

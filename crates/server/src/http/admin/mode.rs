@@ -22,7 +22,7 @@ struct Wanted {
 }
 
 /// The resource that an admin path names.
-pub(crate) struct AdminResource(Listing);
+pub(crate) struct AdminResource(pub(super) Listing);
 
 impl FromRequestParts<Shared> for AdminResource {
     type Rejection = Problem;

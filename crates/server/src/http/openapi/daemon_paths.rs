@@ -27,6 +27,14 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
     let listed = operation("admin.resources", "The resources, with what they are", "application/json");
     add("/admin/resources", json!({ "get": listed }));
     add("/admin/resources/{resource}/mode", mode());
+    let resource =
+        json!({ "name": "resource", "in": "path", "required": true, "schema": { "type": "string" } });
+    let mut all = operation("admin.invalidate_all", "Every entry is dropped, in every daemon", "text/plain");
+    all["responses"]["204"] = json!({ "description": "Nobody can read an entry from before" });
+    if let Some(responses) = all["responses"].as_object_mut() {
+        responses.remove("200");
+    }
+    add("/admin/resources/{resource}/_invalidate", json!({ "parameters": [resource], "post": all }));
     add(
         "/admin/stats",
         json!({ "get": operation("admin.stats", "Every counter, as JSON", "application/json") }),

@@ -116,12 +116,13 @@ impl OpenMemcached {
                     is_fault: false,
                 },
                 Err(error) if self.servers.len() == 1 => {
-                    let until = "until it answers, reads go to the source and strict writes are refused";
+                    let until = "until it answers, reads go to the source, and strict writes do without it where control tables \
+                                 allow it";
                     Notice { text: format!("cache {label} is of no use yet: {error}; {until}"), is_fault: true }
                 }
                 Err(error) => {
-                    let until = "until it answers, reads of its keys go to the source and strict writes of them are \
-                                 refused; no other server keeps them meanwhile";
+                    let until = "until it answers, reads of its keys go to the source, and strict writes of them do \
+                                 without it where control tables allow it; no other server keeps them meanwhile";
                     let text =
                         format!("server {} of cache {label} is of no use yet: {error}; {until}", server.name);
                     Notice { text, is_fault: true }

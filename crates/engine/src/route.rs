@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where a key's entry is: on which server, under which generations. Readers and writers ask differently, so
+//! each has its own way here, and there is no third one.
+
+use std::sync::Arc;
+
+use throughline_core::{ControlView, Generation, Key, Level, NodeId, Nonce, Result, Route, Slot};
+
+use crate::fence::{Fence, Place};
+use crate::policy::Generations;
+use crate::read::Bypass;
+use crate::space::Space;
+
+/// Without control tables a server's number is nobody's concern here.
+const NO_NONCE: Nonce = Nonce(0);
+
+impl Space {
+    /// The agreement of the fleet that its entries are under.
+    pub(crate) fn fence(&self) -> Option<&Arc<Fence>> {
+        match &self.parts.generations {
+            Generations::Fleet(fence) => Some(fence),
+            Generations::Own(_) | Generations::Shared(_) => None,
+        }
+    }
+
+    pub(crate) fn node_of(&self, key: &Key) -> NodeId {
+        let nodes = self.parts.nodes.as_ref();
+        nodes.map_or(NodeId::default(), |nodes| nodes.node_of(self.name(), key))
+    }
+
+    pub(crate) fn slot_under(&self, key: &Key, generation: Generation) -> Slot {
+        let route = Route { node: self.node_of(key), generation };
+        Slot { resource: self.name().clone(), route, key: key.clone() }
+    }
+
+    /// Where a reader that begins now may look, or why it must not. This is the check of the reader's lease: once,
+    /// at the beginning of a look-up.
+    pub(crate) fn reader_slot(&self, key: &Key) -> std::result::Result<Slot, Bypass> {
+        let generation = match self.fence() {
+            Some(fence) => fence.readable(self.node_of(key), self.name(), self.policy().level)?,
+            None => self.own_generation(),
+        };
+        Ok(self.slot_under(key, generation))
+    }
+
+    /// Where a mark must be, as far as is known without asking.
+    pub(crate) fn guess(&self, key: &Key) -> Place {
+        match self.fence() {
+            Some(fence) => fence.guess(self.node_of(key), self.name()),
+            None => Place::Under(self.own_generation(), NO_NONCE),
+        }
+    }
+
+    /// Where a mark must be by rows that were read for it.
+    pub(crate) fn place_in(&self, fence: &Fence, view: &ControlView, key: &Key) -> Place {
+        let node = view.node(fence.name(self.node_of(key)));
+        Place::of(node, view.resource(self.name()))
+    }
+
+    /// Empties the keys' slots wherever readers may look; answers in the order of `keys`, at most 1,000.
+    /// Nothing needs to be done where nobody reads.
+    pub(crate) async fn invalidate_entries(&self, keys: &[Key]) -> Vec<Result<()>> {
+        let Some(cache) = &self.parts.cache else {
+            return keys.iter().map(|_| Ok(())).collect();
+        };
+        let places: Vec<Place> = match self.fence() {
+            None => keys.iter().map(|key| self.guess(key)).collect(),
+            Some(fence) => match fence.read().await {
+                Ok(view) => keys.iter().map(|key| self.place_in(fence, &view, key)).collect(),
+                Err(error) if self.policy().level == Level::Strict => {
+                    return keys.iter().map(|_| Err(error.clone())).collect();
+                }
+                Err(_) => keys.iter().map(|key| self.guess(key)).collect(),
+            },
+        };
+        let slot = |(key, place): (&Key, &Place)| match place {
+            Place::Under(generation, _) => Some(self.slot_under(key, *generation)),
+            Place::Nowhere => None,
+        };
+        let slots: Vec<Slot> = keys.iter().zip(&places).filter_map(slot).collect();
+        let mut answers =
+            if slots.is_empty() { Vec::new() } else { cache.invalidate(&slots).await }.into_iter();
+        let answer = |place: &Place| match place {
+            Place::Under(..) => answers.next().unwrap_or(Ok(())),
+            Place::Nowhere => Ok(()),
+        };
+        places.iter().map(answer).collect()
+    }
+}
