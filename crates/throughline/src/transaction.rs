@@ -26,7 +26,7 @@ use crate::throughline::Throughline;
 /// The first error ends it: nothing was written, and if [`Error::retry`] is [`throughline_core::Retry::Safe`] (a deadlock, a
 /// lock that was not free in time, a transaction that took too long, a cache that did not confirm), begin again.
 ///
-/// Isolation is READ COMMITTED on MySQL and MariaDB: read what you will change with
+/// Isolation is READ COMMITTED on MySQL, MariaDB and PostgreSQL: read what you will change with
 /// [`Transaction::get_locked`], or write with [`Transaction::compare_and_set`]. On SQLite it is serializable; one
 /// transaction runs at a time, and all other writers of the file wait for it.
 ///

@@ -304,7 +304,7 @@ impl OpenSource {
         match &self.kind {
             Kind::Sqlite { source, .. } => Some(Arc::new(source.clone())),
             Kind::Mysql { source, .. } => Some(Arc::new(source.clone())),
-            Kind::Postgres(_) => None,
+            Kind::Postgres { source, .. } => Some(Arc::new(source.clone())),
         }
     }
 

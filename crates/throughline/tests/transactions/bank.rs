@@ -39,10 +39,18 @@ impl Bank {
         let from = transaction.get_locked(&self.accounts, &1).await?.expect("account 1 is there");
         let left = Account { balance: from.balance - amount, moves: from.moves + 1 };
         transaction.put(&self.accounts, &1, &left).await?;
-        let add = "update savings set balance = balance + ?, moves = moves + 1 where id = ?";
-        transaction.execute(add, &[Parameter::Integer(amount), Parameter::Integer(1)]).await?;
+        let add = self.sql("update savings set balance = balance + ?, moves = moves + 1 where id = ?");
+        transaction.execute(&add, &[Parameter::Integer(amount), Parameter::Integer(1)]).await?;
         transaction.touch(&self.savings, &1).await?;
         transaction.commit().await
+    }
+
+    /// A statement with two places for values at the most, in the source's dialect.
+    pub(crate) fn sql(&self, text: &str) -> String {
+        if !self.program.listings()[0].about.source.contains("PostgreSQL") {
+            return text.to_owned();
+        }
+        text.replacen('?', "$1", 1).replacen('?', "$2", 1)
     }
 
     pub(crate) async fn both(&self) -> (Account, Account) {
@@ -103,8 +111,8 @@ pub(crate) async fn only_statements_about_rows_are_run(bank: &Bank) {
 /// What a SELECT of the application returns, and what a refused condition does not end.
 pub(crate) async fn rows_and_refusals_are_told(bank: &Bank) {
     let mut transaction = bank.program.begin("bank").await.unwrap();
-    let select = "select id, null, 'text' from account where id >= ? order by id";
-    let rows = transaction.execute(select, &[Parameter::Integer(2)]).await.unwrap().rows;
+    let select = bank.sql("select id, null, 'text' from account where id >= ? order by id");
+    let rows = transaction.execute(&select, &[Parameter::Integer(2)]).await.unwrap().rows;
     let text = Parameter::Text("text".to_owned());
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[1], [Parameter::Integer(3), Parameter::Null, text]);

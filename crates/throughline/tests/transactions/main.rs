@@ -5,4 +5,5 @@
 
 mod bank;
 mod mariadb;
+mod postgres;
 mod sqlite;

@@ -73,13 +73,13 @@ pub(super) async fn table(
     let no_writes = (!table.may_write()).then(|| denied.to_owned());
     let fingerprint = table.fingerprint();
     Ok(OpenTable {
+        member: Some(table.member()),
         loader: table.clone(),
         writer: table,
         fingerprint,
         no_locks,
         no_writes,
         is_fed,
-        member: None,
     })
 }
 
