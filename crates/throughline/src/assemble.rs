@@ -136,8 +136,7 @@ impl Assembly {
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
         let mut members = Vec::with_capacity(chosen.len());
         for settings in &chosen {
-            let resource =
-                self.resource(settings, &sources, &caches, &fences, &surroundings, &mut notices);
+            let resource = self.resource(settings, &sources, &caches, &fences, &surroundings, &mut notices);
             let (listing, member) = resource.await?;
             listings.push(listing);
             members.push(member);

@@ -97,7 +97,7 @@ async fn own_sql_that_is_not_touched_comes_back_as_news_of_an_outbox() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_without_its_memcached_is_rolled_back() {
+async fn a_commit_without_its_memcached_is_rolled_back_and_may_begin_again() {
     let cache = Memcached::start(MemcachedOptions::default());
     let settings = settings("tx_down", &cache).await;
     let bank = open(&settings).await;
@@ -109,6 +109,10 @@ async fn a_commit_without_its_memcached_is_rolled_back() {
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unmarkable, Retry::Safe));
     let both = bank.both().await;
     assert_eq!((both.0.balance, both.1.balance), (100, 100));
+    // The server is fenced by now, so its marks are not missed.
+    bank.save(5).await.unwrap();
+    let both = bank.both().await;
+    assert_eq!((both.0.balance, both.1.balance), (95, 105));
 }
 
 #[tokio::test(flavor = "multi_thread")]
