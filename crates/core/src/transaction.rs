@@ -95,7 +95,7 @@ pub trait Transaction: fmt::Debug + Send {
     ) -> BoxFuture<'a, Result<Executed>>;
 
     /// Says that the application's SQL changes, or has changed, the row of `key`, and returns the row's canonical key.
-    /// From here on fills of it are refused, as those of a written row are.
+    /// From [`Transaction::prepare`] on fills of it are refused, as those of a written row are.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidKey`] also when only the row could tell its canonical key, and there is none now.

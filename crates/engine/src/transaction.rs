@@ -32,6 +32,9 @@ use crate::space::Space;
 /// by all sessions and holds some thousands.
 pub const KEY_COUNT_MAX: usize = 256;
 
+/// Rows that one transaction may write or touch at all.
+const ROW_COUNT_MAX: u64 = 10_000;
+
 /// A source that has transactions, with its resources.
 #[derive(Debug)]
 pub struct TransactionSource {
@@ -198,6 +201,12 @@ impl Transaction {
     }
 
     fn take(&mut self) -> Result<Box<dyn core::Transaction>> {
+        if self.changes.row_count() > ROW_COUNT_MAX {
+            self.at_source = None;
+            let detail =
+                format!("the transaction changes more than {ROW_COUNT_MAX} rows: change fewer at a time");
+            return Err(Error::new(ErrorKind::TooLarge, "go on with a transaction", detail));
+        }
         self.at_source.take().ok_or_else(|| {
             let detail =
                 "an earlier call failed or was given up, and the transaction was rolled back: begin again";

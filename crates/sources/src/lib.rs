@@ -17,3 +17,5 @@ mod url;
 
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub use password::Password;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod transaction;

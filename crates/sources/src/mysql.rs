@@ -12,6 +12,7 @@ mod config;
 mod control;
 mod flavour;
 mod map;
+mod open;
 mod outbox;
 mod plan;
 mod reader;
@@ -27,11 +28,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
-use throughline_core::{Error, ErrorKind, Result, Tasks};
+use throughline_core::{Error, ErrorKind, Member, Result, Tasks};
 
 use self::catalogue::Found;
 use self::client::{Role, Server};
 use self::flavour::Flavour;
+use self::open::{Begin, Members, OpenWork};
 use self::plan::Plan;
 use self::reader::{LookUp, Reader};
 use self::worker::Workers;
@@ -48,8 +50,8 @@ pub use table::MysqlTable;
 /// A database on a MySQL (8.0.1 or newer) or MariaDB (10.3 or newer) server.
 ///
 /// Once connected it survives the server's absence: calls end with [`ErrorKind::Unavailable`] until a worker
-/// can connect again.
-#[derive(Debug)]
+/// can connect again. A clone is another handle.
+#[derive(Clone, Debug)]
 pub struct MysqlSource {
     shared: Arc<Shared>,
 }
@@ -60,6 +62,8 @@ struct Shared {
     flavour: Flavour,
     readers: Workers<LookUp>,
     writers: Workers<Order>,
+    transactions: Workers<Begin>,
+    members: Members,
     catalogue: Mutex<HashMap<String, Found>>,
 }
 
@@ -97,7 +101,12 @@ impl MysqlSource {
         );
         let writer = OrderWork { server: Arc::clone(&server) };
         let writers = Workers::start("mysql writer", config.writer_count, 1, &server, writer, None, tasks);
-        let shared = Shared { flavour, readers, writers, catalogue: Mutex::default(), server };
+        let members = Members::default();
+        let open = OpenWork { server: Arc::clone(&server), members: Arc::clone(&members) };
+        let count = config.transaction_count;
+        let transactions = Workers::start("mysql transaction", count, 1, &server, open, None, tasks);
+        let catalogue = Mutex::default();
+        let shared = Shared { flavour, readers, writers, transactions, members, catalogue, server };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -143,7 +152,11 @@ impl MysqlSource {
             unique_indexes: found.unique_indexes,
             lock_denied: AtomicBool::new(false),
         };
-        Ok(Arc::new(MysqlTable { shared: Arc::clone(&self.shared), plan: Arc::new(plan) }))
+        let plan = Arc::new(plan);
+        let mut members = self.shared.members.lock();
+        let member = Member(members.len() as u32);
+        members.push(Arc::clone(&plan));
+        Ok(Arc::new(MysqlTable { shared: Arc::clone(&self.shared), plan, member }))
     }
 
     /// The control tables, if this account may use those that are there. Changes nothing.
@@ -163,5 +176,6 @@ impl MysqlSource {
     pub fn shut_down(&self) {
         self.shared.readers.close();
         self.shared.writers.close();
+        self.shared.transactions.close();
     }
 }

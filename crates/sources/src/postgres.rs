@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod coupling;
 mod map;
+mod open;
 mod outbox;
 mod plan;
 mod reader;
@@ -28,11 +29,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use throughline_core::{Error, ErrorKind, Result, Tasks};
+use throughline_core::{Error, ErrorKind, Member, Result, Tasks};
 
 use self::catalogue::{Catalogue, Found};
 use self::client::{Role, Server};
 use self::coupling::LockNumbers;
+use self::open::{Begin, Members, OpenWork};
 use self::plan::Plan;
 use self::reader::{LookUp, Reader};
 use self::server::{Facts, refuse_pooler};
@@ -50,8 +52,8 @@ pub use table::PostgresTable;
 /// A database on a PostgreSQL server (12 or newer).
 ///
 /// Once connected it survives the server's absence: calls end with [`ErrorKind::Unavailable`] until a worker
-/// can connect again.
-#[derive(Debug)]
+/// can connect again. A clone is another handle.
+#[derive(Clone, Debug)]
 pub struct PostgresSource {
     shared: Arc<Shared>,
 }
@@ -62,6 +64,8 @@ struct Shared {
     facts: Facts,
     readers: Workers<LookUp>,
     writers: Workers<Order>,
+    transactions: Workers<Begin>,
+    members: Members,
     catalogue: Mutex<HashMap<String, Found>>,
     hidden: Mutex<Vec<HiddenChange>>,
 }
@@ -106,8 +110,17 @@ impl PostgresSource {
             OrderWork { server: Arc::clone(&server) },
             vec![first_writer],
         );
+        let members = Members::default();
+        let transactions = Workers::start(
+            "postgres transaction",
+            config.transaction_count,
+            1,
+            &server,
+            OpenWork { server: Arc::clone(&server), members: Arc::clone(&members) },
+            Vec::new(),
+        );
         let (catalogue, hidden) = (Mutex::default(), Mutex::default());
-        let shared = Shared { facts, readers, writers, catalogue, hidden, server };
+        let shared = Shared { facts, readers, writers, transactions, members, catalogue, hidden, server };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -172,7 +185,11 @@ impl PostgresSource {
             rereads: found.rereads && hidden,
             constraints: found.constraints,
         };
-        Ok(Arc::new(PostgresTable { shared: Arc::clone(&self.shared), plan: Arc::new(plan) }))
+        let plan = Arc::new(plan);
+        let mut members = self.shared.members.lock();
+        let member = Member(members.len() as u32);
+        members.push(Arc::clone(&plan));
+        Ok(Arc::new(PostgresTable { shared: Arc::clone(&self.shared), plan, member }))
     }
 
     /// What was counted so far.
@@ -184,5 +201,6 @@ impl PostgresSource {
     pub fn shut_down(&self) {
         self.shared.readers.close();
         self.shared.writers.close();
+        self.shared.transactions.close();
     }
 }

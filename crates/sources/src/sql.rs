@@ -5,6 +5,7 @@
 //! mapping turns keys into values ([`KeyMap`]), bodies into [`Assignments`], rows into records, and
 //! [`Statements`] are the texts that go with it: identifiers from the catalogue, values always bound.
 
+mod application;
 mod array;
 mod catalogue;
 mod control;
@@ -19,6 +20,7 @@ mod statement;
 mod trigger;
 mod value;
 
+pub(crate) use application::check_statement;
 pub use array::value_of_text;
 pub(crate) use array::{push_quoted, text_of_value};
 pub use catalogue::{Action, Column, ForeignKey, Kind, Table, Trigger};

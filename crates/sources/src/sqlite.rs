@@ -12,6 +12,7 @@ mod config;
 mod held;
 mod lock;
 mod map;
+mod open;
 mod outbox;
 mod plan;
 mod prepared;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use throughline_core::{Error, ErrorKind, Result};
+use throughline_core::{Error, ErrorKind, Member, Result};
 use tokio::sync::{oneshot, watch};
 
 use crate::sql::{HiddenChange, Mapping, Table, TableMapping, hidden_changes};
@@ -57,6 +58,7 @@ struct Shared {
     jobs: Arc<queue::Queue<writer::Job>>,
     counters: Arc<stats::Counters>,
     lock: Option<lock::FileLock>,
+    members: open::Members,
 }
 
 /// A table of the catalogue.
@@ -93,6 +95,7 @@ impl SqliteSource {
             requests: Arc::new(queue::Queue::new(config.queue_len_max, config.reader_count)),
             jobs: Arc::new(queue::Queue::new(config.queue_len_max, 1)),
             counters: Arc::default(),
+            members: open::Members::default(),
             lock: if config.read_only { None } else { lock::FileLock::take(&config.path) },
             file,
         };
@@ -109,6 +112,11 @@ impl SqliteSource {
             counters: Arc::clone(&shared.counters),
             tables: Arc::clone(&shared.tables),
             prepared_wait: Duration::from_millis(config.prepared_ms_max.into()),
+            life: open::Life {
+                idle: Duration::from_millis(config.transaction_idle_ms_max.into()),
+                whole: Duration::from_millis(config.transaction_ms_max.into()),
+            },
+            members: Arc::clone(&shared.members),
             fed,
             seen,
         };
@@ -152,8 +160,11 @@ impl SqliteSource {
                 Error::new(ErrorKind::Configuration, "map a table", detail)
             })?;
         let mapping = Mapping::new(Arc::clone(&self.shared.tables[place].table), settings)?;
-        let plan = plan::Plan::new(place, self.shared.file.clone(), mapping);
-        Ok(Arc::new(SqliteTable::new(Arc::clone(&self.shared), plan)))
+        let plan = Arc::new(plan::Plan::new(place, self.shared.file.clone(), mapping));
+        let mut members = self.shared.members.lock();
+        let member = Member(members.len() as u32);
+        members.push(Arc::clone(&plan));
+        Ok(Arc::new(SqliteTable::new(Arc::clone(&self.shared), plan, member)))
     }
 
     /// Whether no other daemon has this file open, as far as the lock file beside it tells: then what goes

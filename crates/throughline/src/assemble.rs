@@ -17,6 +17,7 @@ mod outbox;
 mod resource;
 mod source;
 mod staleness;
+mod transaction;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -133,10 +134,12 @@ impl Assembly {
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
         let fences = Fences::open(&chosen, &sources, &caches, &surroundings).await?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
+        let mut members = Vec::with_capacity(chosen.len());
         for settings in &chosen {
-            listings.push(
-                self.resource(settings, &sources, &caches, &fences, &surroundings, &mut notices).await?,
-            );
+            let resource = self.resource(settings, &sources, &caches, &fences, &surroundings, &mut notices);
+            let (listing, member) = resource.await?;
+            listings.push(listing);
+            members.push(member);
         }
         resource::introduce_siblings(&chosen, &listings);
         let journal =
@@ -144,21 +147,26 @@ impl Assembly {
                 .await?;
         let feeds = feed::start_all(&sources, &chosen, &listings, &surroundings);
         let plain = self.settings.plain_bytes.map(|bytes| plain(bytes, &surroundings.clock));
+        let transactions = transaction::sources(&sources, &chosen, &listings, &members);
+        let begun_on = transactions.clone();
         let guards = surroundings.guards;
         let gauges = move || {
             let caches = caches.iter().flat_map(cache::OpenCache::gauges);
             let sources = sources.iter().flat_map(source::OpenSource::gauges);
             let feeds = feeds.iter().flat_map(feed::OpenFeed::gauges);
             let journals = journal.iter().flat_map(|journal| journal::gauges(journal));
+            let transactions = begun_on.iter().flat_map(|source| transaction::gauges(source));
             caches
                 .chain(fences.gauges())
                 .chain(sources)
+                .chain(transactions)
                 .chain(feeds)
                 .chain(journals)
                 .chain(guards.iter().flat_map(SourceGuard::gauges))
                 .collect()
         };
-        Ok(Throughline::new(listings, plain, gauges, surroundings.tasks, notices))
+        let throughline = Throughline::new(listings, plain, gauges, surroundings.tasks, notices);
+        Ok(throughline.with_transactions(transactions))
     }
 }
 

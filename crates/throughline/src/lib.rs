@@ -34,6 +34,7 @@ mod record_key;
 mod resource;
 mod tasks;
 mod throughline;
+mod transaction;
 
 pub use assemble::{Assembly, Installation, OutboxPlan, install, install_script};
 pub use clock::MonotonicClock;
@@ -43,11 +44,13 @@ pub use resource::{Resource, Versioned};
 pub use tasks::TrackedTasks;
 pub use throughline::{Gauge, Notice, Throughline};
 pub use throughline_core::{
-    Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Fill,
-    Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode, PlainItem,
-    PlainStore, PlainStored, PlainWhen, Prepared, ReadStrategy, Record, Refusal, ResourceName, Result, Retry,
-    Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version, Write, WriteStrategy, Writer,
+    Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Executed,
+    Fill, Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode,
+    Parameter, PlainItem, PlainStore, PlainStored, PlainWhen, Prepared, ReadStrategy, Record, Refusal,
+    ResourceName, Result, Retry, Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version, Write, WriteStrategy,
+    Writer,
 };
 pub use throughline_engine::{
     Bypass, Fence, FenceParts, FenceTimes, Generations, Policy, Read, Served, Space, SpaceParts, SpaceStats,
 };
+pub use transaction::Transaction;

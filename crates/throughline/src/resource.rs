@@ -171,7 +171,7 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
     }
 }
 
-fn encode<V: Serialize>(value: &V) -> Result<Bytes> {
+pub(crate) fn encode<V: Serialize>(value: &V) -> Result<Bytes> {
     let bytes = serde_json::to_vec(value).map_err(|error| {
         Error::new(ErrorKind::InvalidValue, "write a record", "the value cannot be written as JSON")
             .with_cause(error)
@@ -179,7 +179,7 @@ fn encode<V: Serialize>(value: &V) -> Result<Bytes> {
     Ok(bytes.into())
 }
 
-fn decode<V: DeserializeOwned>(record: &Record) -> Result<Versioned<V>> {
+pub(crate) fn decode<V: DeserializeOwned>(record: &Record) -> Result<Versioned<V>> {
     let value = serde_json::from_slice(&record.value).map_err(|error| {
         let detail =
             format!("the record does not fit the type: {:?} at column {}", error.classify(), error.column());

@@ -3,12 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use throughline_core::{Error, ErrorKind, PlainStore, Result};
+
+use throughline_engine::TransactionSource;
 
 use crate::listing::Listing;
 use crate::record_key::RecordKey;
@@ -56,6 +58,7 @@ struct Inner {
     gauges: Gauges,
     tasks: TrackedTasks,
     notices: Vec<Notice>,
+    transactions: OnceLock<Vec<Arc<TransactionSource>>>,
 }
 
 /// The last handle takes the background work along, which would otherwise keep sources and their locks open.
@@ -83,7 +86,22 @@ impl Throughline {
         let by_name = listings.iter().enumerate();
         let by_name =
             by_name.map(|(place, listing)| (listing.space.name().as_str().to_owned(), place)).collect();
-        Self { inner: Arc::new(Inner { listings, by_name, plain, gauges: Box::new(gauges), tasks, notices }) }
+        let (gauges, transactions) = (Box::new(gauges), OnceLock::new());
+        Self { inner: Arc::new(Inner { listings, by_name, plain, gauges, tasks, notices, transactions }) }
+    }
+
+    /// Names the sources that have transactions, once.
+    ///
+    /// # Panics
+    /// When it is called twice.
+    #[must_use]
+    pub fn with_transactions(self, sources: Vec<Arc<TransactionSource>>) -> Self {
+        self.inner.transactions.set(sources).expect("assembly names the sources once");
+        self
+    }
+
+    pub(crate) fn transaction_sources(&self) -> &[Arc<TransactionSource>] {
+        self.inner.transactions.get().map_or(&[], Vec::as_slice)
     }
 
     /// Every resource, in the order of the configuration or the catalogue.

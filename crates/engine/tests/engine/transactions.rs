@@ -198,6 +198,20 @@ async fn more_rows_than_are_marked_are_refused_where_entries_cannot_be_dropped()
     assert_eq!(bed.source.row("1").as_deref(), Some("one"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn all_marks_are_one_awaited_round_trip() {
+    let bed = Bed::new(strict());
+    let mut transaction = begin(&bed).await;
+    for number in 0..KEY_COUNT_MAX {
+        write(&mut transaction, &bed.space, &number.to_string(), "new").await.unwrap();
+    }
+    bed.cache.set_mark_ms(10);
+    let begun = tokio::time::Instant::now();
+    transaction.commit().await.unwrap();
+    assert_eq!(begun.elapsed().as_millis(), 10);
+    assert_eq!(bed.space.stats().publishes.get(), KEY_COUNT_MAX as u64);
+}
+
 /// The whole life of a transaction over two rows.
 async fn transfer(source: Arc<TransactionSource>, space: Arc<Space>) -> Result<()> {
     let mut transaction = source.begin().await?;

@@ -44,6 +44,8 @@ pub(super) enum Role {
     Catalogue,
     /// Taking news, which is not counted either.
     Feed,
+    /// Transactions of applications: as for writing rows, but their changes come back as news.
+    Transaction,
 }
 
 /// A server, as whoever connects sees it.
@@ -121,7 +123,11 @@ impl Server {
         session.flavour = Some(flavour);
         // A little longer than a prepared write may live, so that its worker rolls back first.
         let idle_ms = config.prepared_life_ms + 2_000;
-        let settings = flavour.session(config.statement_timeout_ms, idle_ms, role != Role::Writer);
+        let settings = flavour.session(
+            config.statement_timeout_ms,
+            idle_ms,
+            !matches!(role, Role::Writer | Role::Transaction),
+        );
         for statement in
             ["SET NAMES utf8mb4", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", &settings]
         {
@@ -201,6 +207,31 @@ impl Session {
         .await
     }
 
+    /// Runs a prepared statement that must not return more than `row_count_max` rows; `None` if it does.
+    pub(super) async fn run_rows(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+        row_count_max: usize,
+    ) -> std::result::Result<Option<Answer>, Failure> {
+        if packet_len(&values) > self.packet_len_max {
+            return Err(Failure::TooLarge);
+        }
+        let answer = self.guarded(async |conn: &mut Conn| {
+            let mut result = conn.exec_iter(sql, values).await?;
+            let mut rows = Vec::new();
+            while rows.len() <= row_count_max
+                && let Some(row) = result.next().await?
+            {
+                rows.push(row);
+            }
+            let (met, made_id) = (result.affected_rows(), result.last_insert_id());
+            result.drop_result().await?;
+            Ok(Answer { rows, met, made_id })
+        });
+        answer.await.map(|answer| (answer.rows.len() <= row_count_max).then_some(answer))
+    }
+
     /// Runs a statement with values that will not come again, so that it is not kept prepared.
     pub(super) async fn run_once(
         &mut self,
@@ -247,7 +278,7 @@ impl Session {
         let counters = &self.server.counters;
         match self.role {
             Role::Reader => Counters::add(&counters.read_statements, 1),
-            Role::Writer => Counters::add(&counters.write_statements, 1),
+            Role::Writer | Role::Transaction => Counters::add(&counters.write_statements, 1),
             Role::Control => Counters::add(&counters.control_statements, 1),
             Role::Catalogue | Role::Feed => {}
         }

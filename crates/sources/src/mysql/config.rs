@@ -40,6 +40,11 @@ pub struct MysqlConfig {
     pub statement_timeout_ms: u64,
     /// Milliseconds that a prepared write waits for its commit; then it rolls back. The default is 5,000.
     pub prepared_life_ms: u64,
+    /// Connections for transactions that applications begin, at least 1; the default is 8. They are opened when needed.
+    pub transaction_count: usize,
+    /// Milliseconds that such a transaction may be open; then it rolls back. The default is 30,000. Within it, it may be
+    /// idle as long as a prepared write.
+    pub transaction_life_ms: u64,
     /// Keys that waiting look-ups may bring into one query; the default is 128.
     pub batch_len_max: usize,
     /// Requests that may wait for a connection, reads and writes each; the default is 4,096. Beyond it a call
@@ -65,6 +70,8 @@ impl MysqlConfig {
             connect_timeout_ms: 2_000,
             statement_timeout_ms: 5_000,
             prepared_life_ms: 5_000,
+            transaction_count: 8,
+            transaction_life_ms: 30_000,
             batch_len_max: 128,
             queue_len_max: 4_096,
         }

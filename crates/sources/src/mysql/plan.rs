@@ -51,6 +51,13 @@ impl Plan {
             || self.unique_indexes.iter().any(|index| index == name)
     }
 
+    /// Refuses to write a table whose transactions and locks cannot be relied on.
+    pub(super) fn refuse_obstacle(&self) -> Result<()> {
+        let Some(obstacle) = &self.obstacle else { return Ok(()) };
+        let detail = format!("table `{}`: {obstacle}", self.name());
+        Err(Error::new(ErrorKind::ReadOnly, "write a row", detail))
+    }
+
     /// Whether locks can be probed.
     pub(super) fn can_probe(&self) -> bool {
         !self.lock_denied.load(Ordering::Relaxed)

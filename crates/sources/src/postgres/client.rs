@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(super) enum Role {
     Reader,
     /// Writing rows.
     Writer,
+    /// Transactions of applications: as for writing rows, but their changes come back as news.
+    Transaction,
     /// Reading the catalogue.
     Catalogue,
 }
@@ -213,6 +216,29 @@ impl Session {
         self.execute(&statement, values).await
     }
 
+    /// Runs a statement that must not return more than `row_count_max` rows; its rows and how many it changed, or
+    /// `None`.
+    pub(super) async fn run_rows(
+        &self,
+        sql: &str,
+        values: &[Wire],
+        row_count_max: usize,
+    ) -> Outcome<Option<(Vec<Row>, u64)>> {
+        let statement = self.prepared(sql).await?;
+        let rows = async {
+            let mut stream = pin!(self.client.query_raw(&statement, values).await?);
+            let mut rows = Vec::new();
+            while let Some(row) = stream.try_next().await? {
+                if rows.len() == row_count_max {
+                    return Ok(None);
+                }
+                rows.push(row);
+            }
+            Ok(Some((rows, stream.rows_affected().unwrap_or(0))))
+        };
+        self.guarded(rows).await
+    }
+
     /// Runs statements that have no values and no rows. Sent when the future is polled for the first time.
     pub(super) async fn command(&self, sql: &str) -> Outcome<()> {
         self.guarded(self.client.batch_execute(sql)).await
@@ -220,7 +246,7 @@ impl Session {
 
     /// Counts a round trip of a write.
     pub(super) fn count_round_trip(&self) {
-        if self.role == Role::Writer {
+        if matches!(self.role, Role::Writer | Role::Transaction) {
             Counters::add(&self.server.counters.write_round_trips, 1);
         }
     }

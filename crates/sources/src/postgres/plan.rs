@@ -82,6 +82,13 @@ impl Plan {
             || self.constraints.iter().any(|constraint| constraint == name)
     }
 
+    /// Refuses to write a table whose writes cannot be told.
+    pub(super) fn refuse_obstacle(&self) -> Result<()> {
+        let Some(obstacle) = &self.write_obstacle else { return Ok(()) };
+        let detail = format!("table `{}`: {obstacle}", self.name());
+        Err(Error::new(ErrorKind::ReadOnly, "write a row", detail))
+    }
+
     /// Reads a key.
     ///
     /// # Errors

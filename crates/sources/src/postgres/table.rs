@@ -5,8 +5,8 @@ use std::slice;
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Canonical, Error, ErrorKind, Fingerprint, Intent, Key, Loaded, Loader, Prepared, Result,
-    Retry, Write, Writer,
+    BoxFuture, Canonical, Error, ErrorKind, Fingerprint, Intent, Key, Loaded, Loader, Member, Prepared,
+    Result, Retry, Write, Writer,
 };
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -30,6 +30,7 @@ const WRITE_COUNT_MAX: usize = 256;
 pub struct PostgresTable {
     pub(super) shared: Arc<Shared>,
     pub(super) plan: Arc<Plan>,
+    pub(super) member: Member,
 }
 
 impl PostgresTable {
@@ -37,6 +38,11 @@ impl PostgresTable {
     pub fn fingerprint(&self) -> Fingerprint {
         let database = &self.shared.server.config().database;
         self.plan.mapping.fingerprint(&format!("postgres/{database}"))
+    }
+
+    /// The number by which transactions name it.
+    pub fn member(&self) -> Member {
+        self.member
     }
 
     /// Why the resource cannot be strict, if it cannot: what the table shows may change without a write to it,
@@ -65,10 +71,7 @@ impl PostgresTable {
 
     async fn prepare(&self, writes: &[Write]) -> Result<Box<dyn Prepared>> {
         check_count(WRITE, writes.len(), WRITE_COUNT_MAX)?;
-        if let Some(obstacle) = &self.plan.write_obstacle {
-            let detail = format!("table `{}`: {obstacle}", self.plan.name());
-            return Err(Error::new(ErrorKind::ReadOnly, WRITE, detail));
-        }
+        self.plan.refuse_obstacle()?;
         let step = |write| Step::new(&self.plan, write, Uuid::now_v7());
         let steps = writes.iter().map(step).collect::<Result<_>>()?;
         let (reply, answer) = oneshot::channel();

@@ -22,7 +22,8 @@ use crate::sql::{Assignment, Assignments};
 
 mod apply;
 
-use apply::{Apply, Stop};
+pub(super) use apply::Apply;
+use apply::Stop;
 
 const OPERATION: &str = "write a row";
 

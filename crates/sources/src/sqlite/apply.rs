@@ -6,7 +6,8 @@
 //! not used: they would touch other rows through other unique indexes and fire the triggers of a delete.
 
 use rusqlite::Connection;
-use throughline_core::{Condition, Effect, Error, ErrorKind, Key, Refusal, Result};
+use throughline_core::{Change, Condition, Effect, Error, ErrorKind, Key, Refusal, Result, Target, Write};
+use uuid::Uuid;
 
 use super::client::run;
 use super::map::cell;
@@ -27,6 +28,32 @@ pub(super) struct Step {
 }
 
 impl Plan {
+    /// Reads a write.
+    pub(super) fn step(&self, write: &Write) -> Result<Step> {
+        let mapping = &self.mapping;
+        let (key, row) = match (&write.target, &write.change) {
+            (Target::Key(key), Change::Delete) => (Some(mapping.key().read(key)?.0), None),
+            (Target::Key(key), Change::Put { value, flags }) => {
+                let row = mapping.replace(key, value, *flags)?;
+                (Some(mapping.key().read(key)?.0), Some(row))
+            }
+            (Target::New, Change::Delete) => (None, None),
+            (Target::New, Change::Put { value, flags }) => {
+                let row = mapping.create(value, *flags, Uuid::now_v7())?;
+                return Ok(Step {
+                    // A new record never replaces one, whatever the condition.
+                    condition: match write.condition {
+                        Condition::Always => Condition::Absent,
+                        _ => write.condition.clone(),
+                    },
+                    key: row.key.iter().cloned().collect(),
+                    row: Some(row),
+                });
+            }
+        };
+        Ok(Step { key, row, condition: write.condition.clone() })
+    }
+
     pub(super) fn apply(&self, connection: &Connection, step: &Step, counters: &Counters) -> Result<Effect> {
         let stored = match &step.key {
             Some(key) => self.find(WRITE, connection, key, counters)?,

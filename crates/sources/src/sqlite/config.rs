@@ -24,6 +24,10 @@ pub struct SqliteConfig {
     pub queue_len_max: usize,
     /// How long a prepared write may wait for its commit before it is rolled back. Default: 5,000.
     pub prepared_ms_max: u32,
+    /// How long a transaction may ask for nothing before it is rolled back: nobody else writes meanwhile. Default: 1,000.
+    pub transaction_idle_ms_max: u32,
+    /// How long a transaction may be open before it is rolled back. Default: 5,000.
+    pub transaction_ms_max: u32,
 }
 
 impl SqliteConfig {
@@ -38,6 +42,8 @@ impl SqliteConfig {
             reader_count: 2,
             queue_len_max: 4_096,
             prepared_ms_max: 5_000,
+            transaction_idle_ms_max: 1_000,
+            transaction_ms_max: 5_000,
         }
     }
 }

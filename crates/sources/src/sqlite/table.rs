@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Canonical, Change, Condition, Error, ErrorKind, Fingerprint, Intent, Key, Loaded, Loader,
-    Prepared, Result, Target, Write, Writer,
+    BoxFuture, Canonical, Error, ErrorKind, Fingerprint, Intent, Key, Loaded, Loader, Member, Prepared,
+    Result, Write, Writer,
 };
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
-use super::apply::{Step, WRITE};
+use super::apply::WRITE;
 use super::plan::Plan;
 use super::reader::{Asked, Look, Request};
 use super::writer::{Job, refuse_if_altered};
@@ -28,11 +27,17 @@ const WRITE_COUNT_MAX: usize = 256;
 pub struct SqliteTable {
     shared: Arc<Shared>,
     plan: Arc<Plan>,
+    member: Member,
 }
 
 impl SqliteTable {
-    pub(super) fn new(shared: Arc<Shared>, plan: Plan) -> Self {
-        Self { shared, plan: Arc::new(plan) }
+    pub(super) fn new(shared: Arc<Shared>, plan: Arc<Plan>, member: Member) -> Self {
+        Self { shared, plan, member }
+    }
+
+    /// The number by which transactions name it.
+    pub fn member(&self) -> Member {
+        self.member
     }
 
     /// What the records' bytes mean.
@@ -76,31 +81,6 @@ impl SqliteTable {
     fn request(&self, intent: Intent, asked: Asked) -> Request {
         Request { plan: Arc::clone(&self.plan), sent: intent.sent, asked }
     }
-
-    fn step(&self, write: &Write) -> Result<Step> {
-        let mapping = &self.plan.mapping;
-        let (key, row) = match (&write.target, &write.change) {
-            (Target::Key(key), Change::Delete) => (Some(mapping.key().read(key)?.0), None),
-            (Target::Key(key), Change::Put { value, flags }) => {
-                let row = mapping.replace(key, value, *flags)?;
-                (Some(mapping.key().read(key)?.0), Some(row))
-            }
-            (Target::New, Change::Delete) => (None, None),
-            (Target::New, Change::Put { value, flags }) => {
-                let row = mapping.create(value, *flags, Uuid::now_v7())?;
-                return Ok(Step {
-                    // A new record never replaces one, whatever the condition.
-                    condition: match write.condition {
-                        Condition::Always => Condition::Absent,
-                        _ => write.condition.clone(),
-                    },
-                    key: row.key.iter().cloned().collect(),
-                    row: Some(row),
-                });
-            }
-        };
-        Ok(Step { key, row, condition: write.condition.clone() })
-    }
 }
 
 impl Loader for SqliteTable {
@@ -143,7 +123,7 @@ impl Writer for SqliteTable {
             let (reply, answer) = oneshot::channel();
             let job = Job::Prepare {
                 plan: Arc::clone(&self.plan),
-                steps: writes.iter().map(|write| self.step(write)).collect::<Result<_>>()?,
+                steps: writes.iter().map(|write| self.plan.step(write)).collect::<Result<_>>()?,
                 reply,
             };
             self.shared.jobs.push(WRITE, job)?;

@@ -14,18 +14,22 @@ use super::apply::{Step, WRITE};
 use super::catalogue;
 use super::held::Held;
 use super::map::is_io;
+use super::open::{Life, Members};
 use super::outbox::Found;
 use super::plan::Plan;
 use super::prepared::{SqlitePrepared, Verdict, prepared};
 use super::queue::{Queue, Waiting};
 use super::stats::Counters;
 use crate::sql::outbox::KeyMaps;
+use crate::transaction::RemoteTransaction;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(super) enum Job {
     /// Run these steps and hold the transaction open.
     Prepare { plan: Arc<Plan>, steps: Vec<Step>, reply: oneshot::Sender<Result<SqlitePrepared>> },
+    /// Begin a transaction and serve its caller to its end.
+    Begin { reply: oneshot::Sender<Result<RemoteTransaction>> },
     /// Say whether another program committed since this was last asked.
     Poll { reply: oneshot::Sender<Result<bool>> },
     /// Say which tables have triggers of ours.
@@ -40,6 +44,7 @@ impl Waiting for Job {
     fn is_given_up(&self) -> bool {
         match self {
             Self::Prepare { reply, .. } => reply.is_closed(),
+            Self::Begin { reply } => reply.is_closed(),
             Self::Poll { reply } => reply.is_closed(),
             Self::Fed { reply } => reply.is_closed(),
             Self::Take { reply } => reply.is_closed(),
@@ -59,6 +64,8 @@ pub(super) struct Writer {
     pub(super) counters: Arc<Counters>,
     pub(super) tables: Arc<[SourceTable]>,
     pub(super) prepared_wait: Duration,
+    pub(super) life: Life,
+    pub(super) members: Members,
     /// The tables with triggers of ours.
     pub(super) fed: KeyMaps,
     pub(super) seen: Seen,
@@ -89,6 +96,7 @@ impl Writer {
         while jobs.take(&mut next, 1) {
             match next.pop().filter(|job| !job.is_given_up()) {
                 Some(Job::Prepare { plan, steps, reply }) => self.write(&plan, &steps, reply),
+                Some(Job::Begin { reply }) => self.serve(reply),
                 Some(Job::Poll { reply }) => {
                     let _ = reply.send(self.poll());
                 }
@@ -150,7 +158,7 @@ impl Writer {
         Ok(effects)
     }
 
-    fn commit(&self) -> Result<()> {
+    pub(super) fn commit(&self) -> Result<()> {
         let Err(cause) = self.execute("COMMIT") else {
             return Ok(());
         };
@@ -165,14 +173,14 @@ impl Writer {
         Err(error)
     }
 
-    fn roll_back(&self) -> Result<()> {
+    pub(super) fn roll_back(&self) -> Result<()> {
         if self.connection.is_autocommit() {
             return Ok(());
         }
         self.execute("ROLLBACK").map_err(|cause| super::map::error("roll a write back", &self.file, cause))
     }
 
-    fn execute(&self, text: &str) -> rusqlite::Result<()> {
+    pub(super) fn execute(&self, text: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(text)?.raw_execute().map(drop)
     }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use throughline_core::{
     BoxFuture, Cache, Entry, Error, ErrorKind, Fill, Hit, Lease, Lookup, Mark, Result, Scope, Slot, Touch,
@@ -15,17 +16,24 @@ pub struct FlakyCache {
     scope: Scope,
     down: AtomicBool,
     look_ups: AtomicU64,
+    mark_ms: AtomicU64,
 }
 
 impl FlakyCache {
     /// `inner`, presented as having `scope`.
     pub fn new(inner: Arc<dyn Cache>, scope: Scope) -> Arc<Self> {
-        Arc::new(Self { inner, scope, down: AtomicBool::new(false), look_ups: AtomicU64::new(0) })
+        let (down, look_ups, mark_ms) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { inner, scope, down, look_ups, mark_ms })
     }
 
     /// Cuts the cache off, or connects it again.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Makes every mark take so long, as a round trip would.
+    pub fn set_mark_ms(&self, mark_ms: u64) {
+        self.mark_ms.store(mark_ms, Ordering::SeqCst);
     }
 
     /// Look-ups so far; a look-up of many slots is one.
@@ -85,6 +93,10 @@ impl Cache for FlakyCache {
 
     fn mark<'a>(&'a self, slots: &'a [Slot]) -> BoxFuture<'a, Vec<Result<Mark>>> {
         Box::pin(async move {
+            let mark_ms = self.mark_ms.load(Ordering::SeqCst);
+            if mark_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(mark_ms)).await;
+            }
             match self.check() {
                 Ok(()) => self.inner.mark(slots).await,
                 Err(error) => slots.iter().map(|_| Err(error.clone())).collect(),

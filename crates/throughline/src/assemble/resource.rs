@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Access, Level, ResourceName, Scope};
+use throughline_core::{Access, Level, Member, ResourceName, Scope};
 use throughline_engine::{Generations, Policy, Space, SpaceParts};
 use throughline_sources::sql;
 
@@ -78,7 +78,7 @@ fn no_table(source: &OpenSource, name: &str) -> ConfigError {
 }
 
 impl Assembly {
-    /// One resource: its table, its level, its parts.
+    /// One resource: its table, its level, its parts; and its number at its source.
     pub(super) async fn resource(
         &self,
         settings: &ResourceSettings,
@@ -87,7 +87,7 @@ impl Assembly {
         fences: &Fences,
         surroundings: &Surroundings,
         notices: &mut Vec<Notice>,
-    ) -> Result<Listing, ConfigError> {
+    ) -> Result<(Listing, Option<Member>), ConfigError> {
         let placed = |mistake: ConfigError| match settings.place.clone() {
             Some(place) if mistake.span.is_none() => mistake.at(place),
             _ => mistake,
@@ -123,7 +123,7 @@ impl Assembly {
         let space = self.space(settings, cache, &open, decision.level, generations, surroundings);
         let others_seen = feed::others_seen(source, table, &open, settings);
         let about = About { others_seen, ..about(settings, source, cache, table, &decision) };
-        Ok(Listing { space, about })
+        Ok((Listing { space, about }, open.member))
     }
 
     fn space(

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use throughline_core::{Access, ControlStore, Error, ErrorKind, Feed, Fingerprint, Loader, Result, Writer};
+use throughline_core::{
+    Access, ControlStore, Error, ErrorKind, Feed, Fingerprint, Loader, Member, Result, Transactions, Writer,
+};
 use throughline_engine::Space;
 use throughline_sources::mysql::{MysqlConfig, MysqlSource, Password};
 use throughline_sources::postgres::{PostgresConfig, PostgresSource};
@@ -64,6 +66,8 @@ pub(super) struct OpenTable {
     pub(super) no_locks: Option<Obstacle>,
     /// Why the account cannot write to it, as far as is known.
     pub(super) no_writes: Option<String>,
+    /// The table's number at the source, for transactions.
+    pub(super) member: Option<Member>,
     /// Whether an outbox tells which of its rows other programs change.
     pub(super) is_fed: bool,
 }
@@ -250,7 +254,7 @@ impl OpenSource {
         Ok(match &self.kind {
             Kind::Sqlite { source, .. } => {
                 let table = source.resource(mapping)?;
-                let fingerprint = table.fingerprint();
+                let (fingerprint, member) = (table.fingerprint(), table.member());
                 // The locks that a load probes are in the memory of the process that owns the file.
                 let remedy = "serve it with --write or access = \"write\", if this is the only daemon that writes to it";
                 let no_locks = self.others_may_write().map(|why| Obstacle { why, remedy: remedy.to_owned() });
@@ -261,13 +265,14 @@ impl OpenSource {
                     no_locks,
                     no_writes: None,
                     is_fed,
+                    member: Some(member),
                 }
             }
             Kind::Mysql { source, .. } => {
                 let table = source.resource(mapping).await?;
                 let remedy = "use an InnoDB table, and an account that may read with a lock";
                 let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy: remedy.to_owned() });
-                let fingerprint = table.fingerprint();
+                let (fingerprint, member) = (table.fingerprint(), table.member());
                 OpenTable {
                     loader: table.clone(),
                     writer: table,
@@ -275,6 +280,7 @@ impl OpenSource {
                     no_locks,
                     no_writes: None,
                     is_fed,
+                    member: Some(member),
                 }
             }
             Kind::Postgres { source, .. } => postgres::table(source, mapping, is_fed).await?,
@@ -286,6 +292,20 @@ impl OpenSource {
         let notice =
             |note: &String| Notice { text: format!("source {}: {note}", self.label), is_fault: false };
         self.notes.iter().map(notice).collect()
+    }
+
+    /// Its name in the configuration.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its transactions, if it has them.
+    pub(super) fn transactions(&self) -> Option<Arc<dyn Transactions>> {
+        match &self.kind {
+            Kind::Sqlite { source, .. } => Some(Arc::new(source.clone())),
+            Kind::Mysql { source, .. } => Some(Arc::new(source.clone())),
+            Kind::Postgres { source, .. } => Some(Arc::new(source.clone())),
+        }
     }
 
     /// Why another process may write to it by Throughline, if one may.

@@ -8,3 +8,4 @@ mod person;
 mod product;
 mod program;
 mod stranger;
+mod transfer;

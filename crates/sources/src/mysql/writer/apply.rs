@@ -16,7 +16,7 @@ const RACE_COUNT_MAX: usize = 4;
 
 /// Why the steps ended.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(in crate::mysql) enum Stop {
     /// A statement failed.
     Failed(Failure),
     /// The write cannot be done.
@@ -24,7 +24,7 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    pub(super) fn into_error(self, plan: &Plan) -> Error {
+    pub(in crate::mysql) fn into_error(self, plan: &Plan) -> Error {
         match self {
             Self::Refused(error) => error,
             Self::Failed(failure) => {
@@ -46,16 +46,16 @@ impl From<Error> for Stop {
     }
 }
 
-type Outcome<T> = std::result::Result<T, Stop>;
+pub(in crate::mysql) type Outcome<T> = std::result::Result<T, Stop>;
 
 /// A transaction's connection and its table.
-pub(super) struct Apply<'a> {
+pub(in crate::mysql) struct Apply<'a> {
     session: &'a mut Session,
     plan: &'a Plan,
 }
 
 impl<'a> Apply<'a> {
-    pub(super) fn new(session: &'a mut Session, plan: &'a Plan) -> Self {
+    pub(in crate::mysql) fn new(session: &'a mut Session, plan: &'a Plan) -> Self {
         Self { session, plan }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Apply<'a> {
         Ok(effects)
     }
 
-    async fn step(&mut self, step: &Step) -> Outcome<Effect> {
+    pub(in crate::mysql) async fn step(&mut self, step: &Step) -> Outcome<Effect> {
         match (&step.asked, &step.assignments) {
             (None, Some(assignments)) => self.create(assignments, &step.condition).await,
             (Some(asked), Some(assignments)) => self.put(asked, assignments, &step.condition).await,

@@ -50,7 +50,8 @@ pub(super) fn reason(code: &str) -> &'static str {
         "42501" => "the account lacks the right: GRANT it, or use another account",
         "55P03" => "another transaction holds a lock",
         "57014" => "the server stopped the statement at its time limit",
-        "40001" | "40P01" => "other transactions stood in its way",
+        "40001" => "other transactions stood in its way",
+        "40P01" => "a deadlock with another transaction, of which the server rolled this one back",
         "53100" => "the server's disk is full",
         "54000" | "54001" | "54011" => "the row is larger than the server takes",
         "42P01" | "42703" | "42704" | "42804" | "42883" | "3F000" => {

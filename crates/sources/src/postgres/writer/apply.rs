@@ -23,7 +23,7 @@ const RACE_COUNT_MAX: usize = 4;
 
 /// Why the steps ended.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(in crate::postgres) enum Stop {
     /// A statement failed.
     Failed(Failure),
     /// The write cannot be done.
@@ -31,7 +31,7 @@ pub(super) enum Stop {
 }
 
 impl Stop {
-    pub(super) fn into_error(self, plan: &Plan) -> Error {
+    pub(in crate::postgres) fn into_error(self, plan: &Plan) -> Error {
         match self {
             Self::Refused(error) => error,
             Self::Failed(failure) => {
@@ -53,10 +53,10 @@ impl From<Error> for Stop {
     }
 }
 
-type Outcome<T> = std::result::Result<T, Stop>;
+pub(in crate::postgres) type Outcome<T> = std::result::Result<T, Stop>;
 
 /// A transaction's connection and its table.
-pub(super) struct Apply<'a> {
+pub(in crate::postgres) struct Apply<'a> {
     session: &'a Session,
     plan: &'a Plan,
     begun: bool,
@@ -69,6 +69,20 @@ pub(super) struct Apply<'a> {
 impl<'a> Apply<'a> {
     pub(super) fn new(session: &'a Session, plan: &'a Plan, step_count: usize) -> Self {
         Self { session, plan, begun: false, alone: step_count == 1, held: BTreeSet::new() }
+    }
+
+    /// Runs steps within a transaction that was begun already; its owner takes the keys' locks.
+    pub(in crate::postgres) fn within(session: &'a Session, plan: &'a Plan) -> Self {
+        Self { session, plan, begun: true, alone: false, held: BTreeSet::new() }
+    }
+
+    /// Runs one step, without its key's lock.
+    pub(in crate::postgres) async fn one(&mut self, step: &Step) -> Outcome<Effect> {
+        let mut effect = self.step(step).await?;
+        if self.plan.rereads {
+            self.reread(std::slice::from_mut(&mut effect)).await?;
+        }
+        Ok(effect)
     }
 
     /// Runs the steps in their order, unless `is_abandoned` says between two of them that nobody waits.

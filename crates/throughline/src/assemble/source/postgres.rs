@@ -72,7 +72,15 @@ pub(super) async fn table(
         "the account may not insert, update and delete: GRANT it these rights, or use access = \"read\"";
     let no_writes = (!table.may_write()).then(|| denied.to_owned());
     let fingerprint = table.fingerprint();
-    Ok(OpenTable { loader: table.clone(), writer: table, fingerprint, no_locks, no_writes, is_fed })
+    Ok(OpenTable {
+        member: Some(table.member()),
+        loader: table.clone(),
+        writer: table,
+        fingerprint,
+        no_locks,
+        no_writes,
+        is_fed,
+    })
 }
 
 pub(super) fn gauges(
