@@ -17,7 +17,7 @@ pub enum News {
         key: Key,
     },
     /// Any row may have: the table was truncated or altered, too many rows changed to be named one by one, or
-    /// news were missed.
+    /// news were missed. Every process is told, also those that share their other news.
     Table {
         /// The table, as the catalogue spells it.
         table: Arc<str>,

@@ -157,11 +157,9 @@ impl Invalidation {
                         keys.entry(name).or_insert((space, Vec::new())).1.push(key.clone());
                     }
                     News::Table { age_ms, .. } => {
+                        // Every daemon of a fleet is told, at its start as well, so that none raises the
+                        // generation for all: each start would empty the cache of the others.
                         space.forget_older(Tick::from_ms(now.as_ms().saturating_sub(*age_ms)));
-                        if space.fence().is_some() {
-                            // The other daemons of the fleet do not get this piece of news.
-                            space.invalidate_all("another program changed the table").await?;
-                        }
                     }
                 }
             }
