@@ -120,12 +120,13 @@ fn a_hostile_id_is_just_a_key() {
     // Another program's inserts are not noticed by the cache, so what it knows has to go.
     memcached.restart();
     let mut program = start(&environment);
+    // The restarted server is used again once it was seen to be the one that was restarted.
+    program.ask_until("get 1", |answer| answer.ends_with(NOT_ASKED));
     for (place, id) in IDS.iter().enumerate() {
         assert_eq!(program.ask(&format!("get {id}")), format!("Number {place} {ASKED}"));
         assert_eq!(program.ask(&format!("get {id}")), format!("Number {place} {NOT_ASKED}"));
         assert_eq!(program.ask(&format!("database {id}")), format!("Number {place}"));
     }
-    assert_eq!(program.ask("get 1"), format!("Ada Lovelace {ASKED}"));
 }
 
 #[test]
