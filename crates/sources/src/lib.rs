@@ -13,9 +13,13 @@ pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
+mod tls;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod transaction;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 mod url;
 
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub use password::Password;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-mod transaction;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub use tls::{Tls, TlsMode};

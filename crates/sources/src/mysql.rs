@@ -60,6 +60,8 @@ pub struct MysqlSource {
 struct Shared {
     server: Arc<Server>,
     flavour: Flavour,
+    /// Whether the server took no writes when we connected.
+    is_read_only: bool,
     readers: Workers<LookUp>,
     writers: Workers<Order>,
     transactions: Workers<Begin>,
@@ -87,7 +89,7 @@ impl MysqlSource {
     pub async fn connect(config: MysqlConfig, tasks: &dyn Tasks) -> Result<Self> {
         let server = Arc::new(Server::new(config));
         let session = server.open(Role::Reader).await?;
-        let flavour = session.flavour();
+        let (flavour, is_read_only) = (session.flavour(), session.is_read_only());
         let config = server.config();
         let reader = Reader { server: Arc::clone(&server) };
         let readers = Workers::start(
@@ -106,7 +108,8 @@ impl MysqlSource {
         let count = config.transaction_count;
         let transactions = Workers::start("mysql transaction", count, 1, &server, open, None, tasks);
         let catalogue = Mutex::default();
-        let shared = Shared { flavour, readers, writers, transactions, members, catalogue, server };
+        let shared =
+            Shared { flavour, is_read_only, readers, writers, transactions, members, catalogue, server };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -125,6 +128,16 @@ impl MysqlSource {
         let by_name = found.into_iter().map(|found| (found.table.name.clone(), found));
         *self.shared.catalogue.lock() = by_name.collect();
         Ok(tables)
+    }
+
+    /// What the way to the server and the server cost in promises, in sentences for people; nothing for a primary.
+    pub fn notes(&self) -> Vec<String> {
+        let config = self.shared.server.config();
+        let read_only = self.shared.is_read_only.then(|| {
+            "the server is read-only, as replicas are: writes will be refused, and reads may be older than the primary"
+                .to_owned()
+        });
+        config.tls.note(&config.host).into_iter().chain(read_only).collect()
     }
 
     /// The resource of a table; reads the catalogue if that has not happened yet.

@@ -11,6 +11,7 @@ mod cell;
 mod client;
 mod config;
 mod coupling;
+mod encryption;
 mod map;
 mod open;
 mod outbox;
@@ -88,7 +89,7 @@ impl PostgresSource {
     /// [`ErrorKind::Denied`] for the account, [`ErrorKind::Configuration`] for a database that does not exist,
     /// for a server that is none or too old, and for a pooler that mixes connections.
     pub async fn connect(config: PostgresConfig, tasks: Arc<dyn Tasks>) -> Result<Self> {
-        let server = Arc::new(Server::new(config, tasks));
+        let server = Arc::new(Server::new(config, tasks)?);
         let (first_reader, facts) = server.open(Role::Reader).await?;
         // Both are open now, so a pooler that keeps connections apart shows them two processes.
         let (first_writer, other) = server.open(Role::Writer).await?;
@@ -146,9 +147,10 @@ impl PostgresSource {
         self.shared.hidden.lock().clone()
     }
 
-    /// What the server and its settings cost in promises, in sentences for people; nothing for a healthy primary.
+    /// What the way to the server, the server and its settings cost in promises, in sentences for people; nothing for a healthy primary.
     pub fn notes(&self) -> Vec<String> {
-        self.shared.facts.notes()
+        let config = self.shared.server.config();
+        config.tls.note(&config.host).into_iter().chain(self.shared.facts.notes()).collect()
     }
 
     /// The resource of a table; reads the catalogue if that has not happened yet.

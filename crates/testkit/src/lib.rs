@@ -20,6 +20,6 @@ pub use fakes::{
 };
 pub use proxy::{Proxy, Way};
 pub use servers::{
-    Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached, MemcachedOptions, Postgres,
-    PostgresOptions, Scratch, StartError, free_port, init_database,
+    Authority, Certificate, Daemon, DaemonOptions, Listener, Mariadb, MariadbOptions, Memcached,
+    MemcachedOptions, Postgres, PostgresOptions, Scratch, StartError, free_port, init_database,
 };

@@ -6,6 +6,7 @@
 //! answers; a server that does not come up is a panic with the end of its log, because a missing server fails a
 //! test and never skips it.
 
+mod authority;
 mod daemon;
 mod launcher;
 mod mariadb;
@@ -16,6 +17,7 @@ mod process;
 mod scratch;
 mod start_error;
 
+pub use authority::{Authority, Certificate};
 pub use daemon::{Daemon, DaemonOptions, Listener, init_database};
 pub use mariadb::{Mariadb, MariadbOptions};
 pub use memcached::{Memcached, MemcachedOptions};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
+use mysql_async::{Conn, Opts, OptsBuilder, Row, SslOpts, Value};
 use throughline_core::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 
@@ -20,6 +20,7 @@ use super::config::MysqlConfig;
 use super::flavour::Flavour;
 use super::map::{Failure, connect_error};
 use super::stats::Counters;
+use crate::tls::{self, Tls, TlsMode};
 
 /// Prepared statements that a connection keeps; the driver closes the least used one beyond.
 const STATEMENT_COUNT_MAX: usize = 256;
@@ -52,6 +53,8 @@ pub(super) enum Role {
 pub(super) struct Server {
     config: MysqlConfig,
     options: Opts,
+    /// Why no connection may be made, if none may.
+    unusable: Option<Error>,
     counters: Counters,
 }
 
@@ -64,7 +67,9 @@ impl fmt::Debug for Server {
 
 impl Server {
     pub(super) fn new(config: MysqlConfig) -> Self {
+        let encryption = encryption(&config.tls);
         let options = OptsBuilder::default()
+            .ssl_opts(encryption.clone().ok().flatten())
             .ip_or_hostname(config.host.clone())
             .tcp_port(config.port)
             .user(Some(config.user.clone()))
@@ -75,7 +80,7 @@ impl Server {
             .tcp_keepalive(Some(Duration::from_secs(10)))
             .stmt_cache_size(STATEMENT_COUNT_MAX)
             .into();
-        Self { config, options, counters: Counters::default() }
+        Self { config, options, unusable: encryption.err(), counters: Counters::default() }
     }
 
     pub(super) fn config(&self) -> &MysqlConfig {
@@ -98,6 +103,9 @@ impl Server {
 
     /// Opens a connection.
     pub(super) async fn open(self: &Arc<Self>, role: Role) -> Result<Session> {
+        if let Some(error) = &self.unusable {
+            return Err(error.clone());
+        }
         let config = &self.config;
         let place = format!("{}:{}", config.host, config.port);
         let failed = |failure| connect_error(&place, &config.user, &config.database, failure);
@@ -114,11 +122,14 @@ impl Server {
             server: Arc::clone(self),
             limit: self.statement_limit(),
             packet_len_max: usize::MAX,
+            is_read_only: false,
         };
-        let answer = session.command("SELECT VERSION(), @@max_allowed_packet").await.map_err(failed)?;
+        let answer =
+            session.command("SELECT VERSION(), @@max_allowed_packet, @@read_only").await.map_err(failed)?;
         let mut row = answer.rows.into_iter().next();
         let version = row.as_mut().and_then(|row| row.take_opt::<String, _>(0)?.ok());
         let flavour = Flavour::read(&version.unwrap_or_default())?;
+        session.is_read_only = row.as_mut().and_then(|row| row.take_opt::<u8, _>(2)?.ok()) == Some(1);
         session.packet_len_max = row.and_then(|mut row| row.take_opt(1)?.ok()).unwrap_or(usize::MAX);
         session.flavour = Some(flavour);
         // A little longer than a prepared write may live, so that its worker rolls back first.
@@ -147,6 +158,25 @@ impl Server {
     }
 }
 
+/// How the driver is to encrypt, or `None` when nothing is demanded.
+fn encryption(tls: &Tls) -> Result<Option<SslOpts>> {
+    let options = SslOpts::default();
+    let options = match tls.mode {
+        TlsMode::Off => return Ok(None),
+        TlsMode::Require => {
+            options.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)
+        }
+        TlsMode::Verify => {
+            // Looked at here, because the driver would say only that it is not there.
+            tls.authorities()?;
+            let files = tls.ca_file.iter().map(|file| file.clone().into());
+            options.with_disable_built_in_roots(tls.ca_file.is_some()).with_root_certs(files.collect())
+        }
+    };
+    tls::provide();
+    Ok(Some(options))
+}
+
 /// What a statement brought.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
@@ -166,6 +196,7 @@ pub(super) struct Session {
     server: Arc<Server>,
     limit: Duration,
     packet_len_max: usize,
+    is_read_only: bool,
 }
 
 impl fmt::Debug for Session {
@@ -180,6 +211,11 @@ impl fmt::Debug for Session {
 impl Session {
     pub(super) fn flavour(&self) -> Flavour {
         self.flavour.expect("a session is handed out only after its server was recognised")
+    }
+
+    /// Whether the server took no writes when the connection was made, as replicas do.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// Whether it can still be used.

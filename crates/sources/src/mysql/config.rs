@@ -3,9 +3,9 @@
 
 use throughline_core::Result;
 
-use crate::Password;
 use crate::sql::Consumer;
 use crate::url::UrlForm;
+use crate::{Password, Tls};
 
 const FORM: UrlForm = UrlForm {
     operation: "read a MySQL URL",
@@ -27,6 +27,8 @@ pub struct MysqlConfig {
     pub password: Password,
     /// The database whose tables are served.
     pub database: String,
+    /// How the way there is encrypted; the default is [`Tls::for_host`].
+    pub tls: Tls,
     /// Which consumer of an outbox the writes of these connections reach anyway, because they are marked in its
     /// cache; `None` (the default) makes them news for everybody.
     pub consumer: Option<Consumer>,
@@ -58,8 +60,10 @@ impl MysqlConfig {
 
     /// The settings for `database` on `host`, with every default.
     pub fn new(host: impl Into<String>, user: impl Into<String>, database: impl Into<String>) -> Self {
+        let host = host.into();
         Self {
-            host: host.into(),
+            tls: Tls::for_host(&host),
+            host,
             port: Self::PORT,
             user: user.into(),
             password: Password::default(),

@@ -6,8 +6,10 @@
 
 use std::io;
 
-use mysql_async::{DriverError, IoError};
+use mysql_async::{DriverError, IoError, TlsError};
 use throughline_core::{Error, ErrorKind, Retry};
+
+use crate::tls::{self, DEMANDED};
 
 /// Why a statement or a connection failed.
 #[derive(Debug)]
@@ -85,6 +87,11 @@ impl From<mysql_async::Error> for Failure {
                 | DriverError::PacketOutOfOrder
                 | DriverError::CantParseServerVersion { .. },
             ) => Self::Foreign("what it answers is not the MySQL protocol: correct host and port"),
+            mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => Self::Foreign(tls::WITHOUT),
+            mysql_async::Error::Io(IoError::Tls(TlsError::Tls(error))) => Self::Foreign(tls::why(&error)),
+            mysql_async::Error::Io(IoError::Io(error)) if rustls_error(&error).is_some() => {
+                Self::Foreign(rustls_error(&error).map_or("", tls::why))
+            }
             mysql_async::Error::Io(IoError::Io(error)) => match error.kind() {
                 // `Other` is how a stream ends within a packet.
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
@@ -99,6 +106,10 @@ impl From<mysql_async::Error> for Failure {
             _ => Self::Lost,
         }
     }
+}
+
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// The error of a statement on `table`, whose columns and indexes `is_name` confirms.
@@ -243,7 +254,8 @@ pub(super) fn connect_error(place: &str, user: &str, database: &str, failure: Fa
             1045 | 1698 | 1862 => error(
                 ErrorKind::Denied,
                 format!(
-                    "{place} refuses user `{user}`: correct user and password, or create the account for this host"
+                    "{place} refuses user `{user}`: correct user and password, or create the account for this host; \
+                     if {DEMANDED}"
                 ),
             ),
             1130 | 1129 => error(
@@ -266,10 +278,7 @@ pub(super) fn connect_error(place: &str, user: &str, database: &str, failure: Fa
                 ErrorKind::Overloaded,
                 format!("{place} has no connection left: raise its `max_connections` or lower our counts"),
             ),
-            3159 => error(
-                ErrorKind::Configuration,
-                format!("{place} demands TLS, which is not offered yet: allow this account without it"),
-            ),
+            3159 => error(ErrorKind::Configuration, format!("{place}: {DEMANDED}")),
             code => error(ErrorKind::Other, format!("{place} answered MySQL error {code}")),
         },
         Failure::Foreign(why) => error(ErrorKind::Configuration, format!("{place}: {why}")),

@@ -55,7 +55,12 @@ impl MysqlTable {
                     .to_owned()
             })
         };
-        self.plan.obstacle.clone().or_else(denied)
+        let replica = || {
+            self.shared.is_read_only.then(|| {
+                "the server is read-only: a replica cannot tell whether a row is being written on the primary".to_owned()
+            })
+        };
+        self.plan.obstacle.clone().or_else(replica).or_else(denied)
     }
 
     async fn look_up(&self, keys: &[Key], intent: Intent) -> Result<Vec<Loaded>> {

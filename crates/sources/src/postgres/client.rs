@@ -14,12 +14,15 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use parking_lot::Mutex;
-use throughline_core::{Error, Result, Tasks};
+use throughline_core::{BoxFuture, Error, Result, Tasks};
 use tokio::time::timeout;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::cell::Wire;
 use super::config::PostgresConfig;
+use super::encryption::connector;
 use super::map::{Failure, connect_error};
 use super::server::{Facts, refuse_strangers};
 use super::stats::Counters;
@@ -49,6 +52,7 @@ pub(super) enum Role {
 pub(super) struct Server {
     config: PostgresConfig,
     tasks: Arc<dyn Tasks>,
+    connector: Option<MakeRustlsConnect>,
     counters: Counters,
 }
 
@@ -59,8 +63,11 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    pub(super) fn new(config: PostgresConfig, tasks: Arc<dyn Tasks>) -> Self {
-        Self { config, tasks, counters: Counters::default() }
+    /// # Errors
+    /// As [`connector`].
+    pub(super) fn new(config: PostgresConfig, tasks: Arc<dyn Tasks>) -> Result<Self> {
+        let connector = connector(&config.tls)?;
+        Ok(Self { config, tasks, connector, counters: Counters::default() })
     }
 
     pub(super) fn config(&self) -> &PostgresConfig {
@@ -124,10 +131,19 @@ impl Server {
         if let Some(password) = config.password.reveal() {
             options.password(password);
         }
-        let (client, connection) = options.connect(NoTls).await?;
-        // Its end shows in every request that is sent afterwards.
-        let serve = async move { drop(connection.await) };
-        self.tasks.spawn("postgres connection", Box::pin(serve));
+        // The end of the task shows in every request that is sent afterwards.
+        let (client, serve): (Client, BoxFuture<'static, ()>) = match &self.connector {
+            Some(connector) => {
+                let (client, connection) =
+                    options.ssl_mode(SslMode::Require).connect(connector.clone()).await?;
+                (client, Box::pin(async move { drop(connection.await) }))
+            }
+            None => {
+                let (client, connection) = options.ssl_mode(SslMode::Disable).connect(NoTls).await?;
+                (client, Box::pin(async move { drop(connection.await) }))
+            }
+        };
+        self.tasks.spawn("postgres connection", serve);
         client.batch_execute(&self.settings()).await?;
         if let (Role::Writer, Some(consumer)) = (role, &config.consumer) {
             // The triggers of an outbox look at it: what is written here need not come back as news.
@@ -268,7 +284,7 @@ impl Session {
         }
         Err(match failure {
             // It spoke the protocol before, so a broken message is a broken connection.
-            Failure::Foreign(_) | Failure::Unreachable(_) => Failure::Lost,
+            Failure::Foreign(_) | Failure::Insecure(_) | Failure::Unreachable(_) => Failure::Lost,
             failure => failure,
         })
     }

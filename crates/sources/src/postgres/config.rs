@@ -3,9 +3,9 @@
 
 use throughline_core::Result;
 
-use crate::Password;
 use crate::sql::Consumer;
 use crate::url::UrlForm;
+use crate::{Password, Tls, TlsMode};
 
 const FORM: UrlForm = UrlForm {
     operation: "read a PostgreSQL URL",
@@ -30,6 +30,8 @@ pub struct PostgresConfig {
     /// Which consumer of an outbox the writes of these connections reach anyway, because they are marked in its
     /// cache; `None` (the default) makes them news for everybody.
     pub consumer: Option<Consumer>,
+    /// How the way there is encrypted; the default is [`Tls::for_host`].
+    pub tls: Tls,
     /// Connections for reads, at least 1; the default is 3. Few are enough, because waiting look-ups are joined
     /// and several queries are under way on each.
     pub reader_count: usize,
@@ -62,8 +64,10 @@ impl PostgresConfig {
 
     /// The settings for `database` on `host`, with every default.
     pub fn new(host: impl Into<String>, user: impl Into<String>, database: impl Into<String>) -> Self {
+        let host = host.into();
         Self {
-            host: host.into(),
+            tls: Tls::for_host(&host),
+            host,
             port: Self::PORT,
             user: user.into(),
             password: Password::default(),
@@ -83,28 +87,45 @@ impl PostgresConfig {
     }
 
     /// Reads `postgres://user:password@host:port/database` (or `postgresql://…`). User, password and database
-    /// are percent-decoded; password and port may be left out.
+    /// are percent-decoded; password and port may be left out. Behind a `?` may stand `sslmode` (`disable`, `require`
+    /// or `verify-full`) and `sslrootcert` (a file with the authorities' certificates).
     ///
     /// # Errors
     /// [`throughline_core::ErrorKind::Configuration`] when it cannot be read that way. The text never shows any
     /// part of the URL.
     pub fn parse_url(url: &str) -> Result<Self> {
         let parts = FORM.parse(url)?;
-        if !parts.options.is_empty() {
-            return Err(FORM.wrong("options behind `?` are not taken in this version"));
-        }
-        Ok(Self {
+        let mut config = Self {
             port: parts.port,
             password: Password::new(parts.password),
             ..Self::new(parts.host, parts.user, parts.database)
-        })
+        };
+        for (name, value) in parts.options {
+            match name.as_str() {
+                "sslmode" => config.tls.mode = tls_mode(&value)?,
+                "sslrootcert" => config.tls.ca_file = Some(value.into()),
+                _ => return Err(FORM.wrong("behind `?` only `sslmode` and `sslrootcert` are taken")),
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// The mode of libpq's word. Those that give in when the server does not encrypt are not taken, because whoever
+/// stands in the way decides then; nor is the one that accepts any host name.
+fn tls_mode(word: &str) -> Result<TlsMode> {
+    match word {
+        "disable" => Ok(TlsMode::Off),
+        "require" => Ok(TlsMode::Require),
+        "verify-full" => Ok(TlsMode::Verify),
+        _ => Err(FORM.wrong("`sslmode` takes `disable`, `require` or `verify-full`")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::PostgresConfig;
-    use crate::Password;
+    use crate::{Password, TlsMode};
     use throughline_core::ErrorKind;
 
     #[test]
@@ -134,10 +155,31 @@ mod tests {
             "postgres://app:geheim@host/shop?geheim",
             "postgres://app:ge/heim@host/shop",
             "postgres://geheim/shop",
+            "postgres://app@host/shop?sslmode=geheim",
+            "postgres://app@host/shop?geheim=require",
         ] {
             let error = PostgresConfig::parse_url(url).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration);
             assert!(!format!("{error} {error:?}").contains("heim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_modes_of_libpq_that_keep_their_word_are_taken() {
+        let tls = |options: &str| {
+            let config =
+                PostgresConfig::parse_url(&format!("postgres://app@db.local/shop{options}")).unwrap();
+            (config.tls.mode, config.tls.ca_file)
+        };
+        assert_eq!(tls(""), (TlsMode::Verify, None));
+        assert_eq!(tls("?sslmode=disable"), (TlsMode::Off, None));
+        assert_eq!(tls("?sslmode=require"), (TlsMode::Require, None));
+        assert_eq!(
+            tls("?sslmode=verify-full&sslrootcert=%2Fca.pem"),
+            (TlsMode::Verify, Some("/ca.pem".into()))
+        );
+        for weak in ["prefer", "allow", "verify-ca"] {
+            PostgresConfig::parse_url(&format!("postgres://app@db.local/shop?sslmode={weak}")).unwrap_err();
         }
     }
 

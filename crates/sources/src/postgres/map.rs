@@ -10,6 +10,8 @@ use std::io;
 use throughline_core::{Error, ErrorKind, Retry};
 use tokio_postgres::error::Severity;
 
+use crate::tls;
+
 mod connect;
 mod refusal;
 
@@ -27,6 +29,8 @@ pub(super) enum Failure {
     TimedOut,
     /// What answers does not speak the protocol.
     Foreign(&'static str),
+    /// The way there cannot be encrypted as it must be.
+    Insecure(&'static str),
     /// The connection could not be made.
     Unreachable(io::Error),
 }
@@ -80,6 +84,9 @@ impl From<tokio_postgres::Error> for Failure {
                 constraint: said.constraint().map(str::to_owned),
             });
         }
+        if let Some(why) = insecure(&error) {
+            return Self::Insecure(why);
+        }
         match error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) {
             Some(cause) => match cause.kind() {
                 io::ErrorKind::UnexpectedEof
@@ -97,6 +104,16 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
+/// What is wrong with the encryption, if that is what went wrong.
+fn insecure(error: &tokio_postgres::Error) -> Option<&'static str> {
+    let cause = error.source()?;
+    if let Some(cause) = cause.downcast_ref::<io::Error>() {
+        return cause.get_ref()?.downcast_ref::<rustls::Error>().map(tls::why);
+    }
+    // The driver's own words, which it gives no type.
+    (cause.to_string() == "server does not support TLS").then_some(tls::WITHOUT)
+}
+
 /// The error of a statement on `table`, whose columns and constraints `is_name` confirms.
 pub(super) fn statement_error(
     operation: &'static str,
@@ -112,7 +129,7 @@ pub(super) fn statement_error(
             format!("table `{table}`: no answer within the statement time-out"),
         )
         .with_retry(Retry::Safe),
-        Failure::Lost | Failure::Foreign(_) | Failure::Unreachable(_) => Error::new(
+        Failure::Lost | Failure::Foreign(_) | Failure::Insecure(_) | Failure::Unreachable(_) => Error::new(
             ErrorKind::Unavailable,
             operation,
             format!("table `{table}`: the connection to the server was lost"),

@@ -19,6 +19,8 @@ use super::process::{Process, READY_LIMIT, run};
 use super::scratch::Scratch;
 use super::start_error::{StartError, or_panic};
 
+pub(super) use data::give_away;
+
 const USER: &str = "throughline";
 /// Known to everybody and worth nothing: the server listens on loopback and dies with the test.
 const PASSWORD: &str = "scratch-password";

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Our own tables in the databases that settings name.
 
-use throughline_sources::mysql::{self, MysqlConfig, Password};
+use throughline_sources::mysql;
 
-use super::source::mistake;
-use crate::config::{ConfigError, Secret, Settings, SourceKind};
+use super::source::{mistake, mysql_config};
+use crate::config::{ConfigError, Settings, SourceKind};
 
 /// What was done for one source, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,11 @@ pub async fn install(settings: &Settings) -> Result<Vec<Installation>, ConfigErr
             SourceKind::Sqlite { .. } => NOT_NEEDED.to_owned(),
             SourceKind::Postgres { .. } => NOT_YET.to_owned(),
             SourceKind::Mysql { url, password } => {
-                let installed = mysql::install(mysql_config(url, password.as_ref())?)
-                    .await
-                    .map_err(|error| mistake(&error))?;
+                let installed = mysql::install(
+                    mysql_config(source, url, password.as_ref()).map_err(|error| mistake(&error))?,
+                )
+                .await
+                .map_err(|error| mistake(&error))?;
                 match installed.before {
                     0 => format!("the control tables (tl_*, version {}) were made", installed.version),
                     before if before == installed.version => {
@@ -66,19 +68,11 @@ pub fn install_script(settings: &Settings) -> Result<Vec<String>, ConfigError> {
             SourceKind::Sqlite { .. } => lines.push(format!("-- {}: {NOT_NEEDED}", source.name)),
             SourceKind::Postgres { .. } => lines.push(format!("-- {}: {NOT_YET}", source.name)),
             SourceKind::Mysql { url, password } => {
-                let config = mysql_config(url, password.as_ref())?;
+                let config = mysql_config(source, url, password.as_ref()).map_err(|error| mistake(&error))?;
                 lines.push(format!("-- {}: database `{}` on {}", source.name, config.database, config.host));
                 lines.extend(mysql::install_script(&config).into_iter().map(|sql| format!("{sql};")));
             }
         }
     }
     Ok(lines)
-}
-
-fn mysql_config(url: &Secret, password: Option<&Secret>) -> Result<MysqlConfig, ConfigError> {
-    let mut config = MysqlConfig::parse_url(url.reveal()).map_err(|error| mistake(&error))?;
-    if let Some(password) = password {
-        config.password = Password::new(password.reveal());
-    }
-    Ok(config)
 }

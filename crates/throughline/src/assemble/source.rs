@@ -226,7 +226,7 @@ async fn open_mysql(
         hidden_changes: hidden_changes(&tables),
         fed_tables: source.fed_tables().await?,
         tables,
-        notes: Vec::new(),
+        notes: source.notes(),
         name: settings.name.clone(),
         kind: Kind::Mysql { source, consumption },
     })
@@ -244,6 +244,7 @@ pub(super) fn mysql_config(
     config.reader_count = usize::from(settings.read_connections);
     config.writer_count = usize::from(settings.write_connections);
     config.statement_timeout_ms = settings.statement_timeout_ms;
+    settings.tls.apply(&mut config.tls);
     Ok(config)
 }
 

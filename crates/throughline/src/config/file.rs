@@ -54,6 +54,11 @@ pub struct SourceConfig {
     pub url: Spanned<String>,
     /// File that holds the password.
     pub password_file: Option<Spanned<PathBuf>>,
+    /// `off`, `require` (encrypted, whoever is at the other end) or `verify` (and the server shows a certificate for its
+    /// host name). Default: `off` on this machine, `verify` beyond it.
+    pub tls: Option<Spanned<String>>,
+    /// File with the certificates (PEM) of the authorities that `verify` relies on. Default: those that browsers know.
+    pub ca_file: Option<Spanned<PathBuf>>,
     /// Also serve tables that no resource names: `"all"`, or a list. Default: only what resources name.
     pub tables: Option<Spanned<TablesConfig>>,
     /// Tables that `tables` leaves out. Default: none.

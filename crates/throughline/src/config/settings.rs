@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use throughline_caches::{Distribution, MemcachedCredentials, MemcachedTls};
 use throughline_core::{Access, Level, NodeName, ReadStrategy, ResourceName, Ttl, WriteStrategy};
+use throughline_sources::{Tls, TlsMode};
 
 use super::{Config, ConfigError, Secret};
 use crate::listing::Format;
@@ -51,6 +52,8 @@ pub struct SourceSettings {
     pub name: String,
     /// What and where it is.
     pub kind: SourceKind,
+    /// How the way to it is encrypted, where that was said.
+    pub tls: TlsChoice,
     /// Which of its tables are served without being named by a resource.
     pub tables: TableChoice,
     /// What may be done with those.
@@ -65,6 +68,25 @@ pub struct SourceSettings {
     pub concurrency_max: u16,
     /// The most loads per second past a cache that does not answer; `None` for any number.
     pub bypass_rate_max: Option<u32>,
+}
+
+/// How the way to a server is encrypted, where that was said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsChoice {
+    /// What is demanded of it.
+    pub mode: Option<TlsMode>,
+    /// The authorities to rely on.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl TlsChoice {
+    /// Puts what was said in place of what would be demanded else.
+    pub(crate) fn apply(&self, tls: &mut Tls) {
+        tls.mode = self.mode.unwrap_or(tls.mode);
+        if self.ca_file.is_some() {
+            tls.ca_file.clone_from(&self.ca_file);
+        }
+    }
 }
 
 /// What and where a source is.

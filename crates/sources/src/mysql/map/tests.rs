@@ -141,7 +141,7 @@ fn every_failed_connection_says_what_to_do() {
         (server(1044, ""), ErrorKind::Denied, "GRANT SELECT"),
         (server(1049, ""), ErrorKind::Configuration, "has no database `shop`"),
         (server(1040, ""), ErrorKind::Overloaded, "max_connections"),
-        (server(3159, ""), ErrorKind::Configuration, "TLS"),
+        (server(3159, ""), ErrorKind::Configuration, "encrypted connections"),
         (server(1827, ""), ErrorKind::Other, "1827"),
         (refused(), ErrorKind::Unavailable, "start the server"),
         (other(), ErrorKind::Unavailable, "cannot be reached"),

@@ -6,6 +6,7 @@ use std::io;
 use throughline_core::{Error, ErrorKind, Retry};
 
 use super::Failure;
+use crate::tls::DEMANDED;
 
 /// The error of an attempt to connect to `place` (`host:port`) as `user` for `database`.
 pub(in crate::postgres) fn connect_error(place: &str, user: &str, database: &str, failure: Failure) -> Error {
@@ -19,8 +20,8 @@ pub(in crate::postgres) fn connect_error(place: &str, user: &str, database: &str
             "28000" => error(
                 ErrorKind::Denied,
                 format!(
-                    "{place} has no account `{user}`, or takes no connections of it from this host to database \
-                     `{database}`: see pg_hba.conf there"
+                    "{place} has no account `{user}`, or takes no such connections of it from this host to database \
+                     `{database}`: see pg_hba.conf there; if {DEMANDED}"
                 ),
             ),
             "42501" => error(
@@ -37,6 +38,7 @@ pub(in crate::postgres) fn connect_error(place: &str, user: &str, database: &str
             ),
             code => error(ErrorKind::Other, format!("{place} answered PostgreSQL error {code}")),
         },
+        Failure::Insecure(why) => error(ErrorKind::Configuration, format!("{place}: {why}")),
         Failure::Foreign(why) => error(ErrorKind::Configuration, format!("{place}: {why}")),
         Failure::TimedOut => {
             error(ErrorKind::Timeout, format!("{place} did not answer in time: is it a PostgreSQL server?"))

@@ -102,7 +102,7 @@ impl PostgresSource {
 }
 
 async fn open(config: PostgresConfig, tasks: Arc<dyn Tasks>) -> Result<Arc<Session>> {
-    let server = Arc::new(Server::new(config, tasks));
+    let server = Arc::new(Server::new(config, tasks)?);
     Ok(server.open(Role::Catalogue).await?.0)
 }
 

@@ -94,7 +94,7 @@ fn install(scratch: &Scratch) -> Result<(), StartError> {
 }
 
 /// Gives a file to the user that the server runs as.
-fn give_away(path: &Path) -> Result<(), StartError> {
+pub(in crate::servers) fn give_away(path: &Path) -> Result<(), StartError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }

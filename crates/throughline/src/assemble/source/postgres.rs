@@ -57,6 +57,7 @@ pub(in crate::assemble) fn config(
     config.reader_count = usize::from(settings.read_connections);
     config.writer_count = usize::from(settings.write_connections);
     config.statement_timeout_ms = settings.statement_timeout_ms;
+    settings.tls.apply(&mut config.tls);
     Ok(config)
 }
 

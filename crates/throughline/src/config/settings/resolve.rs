@@ -3,6 +3,7 @@
 
 mod memcached;
 mod resource;
+mod tls;
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use throughline_core::Access;
 use toml::Spanned;
 
-use super::{CacheKind, CacheSettings, Listen, Settings, SourceKind, SourceSettings, TableChoice};
+use super::{CacheKind, CacheSettings, Listen, Settings, SourceKind, SourceSettings, TableChoice, TlsChoice};
 use crate::config::error::closest;
 use crate::config::expand::expand;
 use crate::config::file::{CacheConfig, ListenConfig, SourceConfig, TablesConfig};
@@ -130,6 +131,7 @@ pub(super) fn source_default(
         kind,
         tables,
         access,
+        tls: TlsChoice::default(),
         statement_timeout_ms: STATEMENT_TIMEOUT_MS,
         read_connections: 4,
         write_connections: 8,
@@ -156,7 +158,9 @@ fn source(
             return Err(ConfigError::new("`tables` takes \"all\" or a list of table names").at(span));
         }
     };
+    let tls = tls::tls(config, &kind)?;
     let mut source = source_default(name.get_ref().clone(), kind, tables, Access::Read);
+    source.tls = tls;
     if let Some(timeout) = &config.statement_timeout {
         source.statement_timeout_ms = span_ms(timeout, 10, 3_600_000)?;
     }

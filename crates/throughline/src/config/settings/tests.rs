@@ -78,6 +78,8 @@ fn mistakes_name_what_would_be_right() {
         ("memcached = \"none\"", "memcached = \"0.0.0.0:11311\"", "stays on loopback"),
         ("mysql://", "oracle://", "mysql://user@host"),
         ("127.0.0.1:11211", "127.0.0.1", "not a server's address"),
+        ("[caches.main]", "tls = \"on\"\n[caches.main]", "\"off\", \"require\", \"verify\""),
+        ("[caches.main]", "tls = \"off\"\nca_file = \"ca.pem\"\n[caches.main]", "tls = \"verify\" only"),
         ("cache = \"main\"", "cache = \"main\"\nvalue_column = \"a\"", "format = \"raw\""),
     ] {
         let text = WHOLE.replace(right, wrong);
