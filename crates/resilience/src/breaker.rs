@@ -25,6 +25,9 @@ pub struct BreakerConfig {
     pub calls_min: u64,
     /// Failures in a hundred calls from which on it opens.
     pub failure_percent_min: u64,
+    /// Milliseconds from the first failure below which it never opens: what many callers suffer at the same moment, such
+    /// as a connection that is lost, is one event.
+    pub failing_ms_min: u64,
     /// Milliseconds after which earlier failures are forgotten.
     pub window_ms: u64,
     /// Milliseconds that it is open at first; up to a quarter more by chance, so that daemons do not probe together.
@@ -40,6 +43,7 @@ impl Default for BreakerConfig {
         Self {
             calls_min: 5,
             failure_percent_min: 50,
+            failing_ms_min: 0,
             window_ms: 10_000,
             open_ms_min: 250,
             open_ms_max: 2_000,
@@ -236,7 +240,9 @@ impl Inner {
         }
         state.bad += 1;
         let calls = state.bad + (good - state.good_before);
-        if calls < self.config.calls_min || state.bad * 100 < self.config.failure_percent_min * calls {
+        let is_one_event = now.ms_since(state.since) < self.config.failing_ms_min;
+        let prevail = state.bad * 100 >= self.config.failure_percent_min * calls;
+        if is_one_event || calls < self.config.calls_min || !prevail {
             return;
         }
         state.open_ms = self.config.open_ms_min;

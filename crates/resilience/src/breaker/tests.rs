@@ -10,9 +10,13 @@ use super::Health::{Bad, Good, Unknown};
 use super::{Breaker, BreakerConfig, BreakerState, Health};
 
 fn breaker() -> (Breaker, Arc<ManualClock>) {
+    with(BreakerConfig::default())
+}
+
+fn with(config: BreakerConfig) -> (Breaker, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::default());
     let rng = Arc::new(Rng::from_seed(8));
-    (Breaker::new("source `main`".to_owned(), BreakerConfig::default(), clock.clone(), rng), clock)
+    (Breaker::new("source `main`".to_owned(), config, clock.clone(), rng), clock)
 }
 
 fn call(breaker: &Breaker, health: Health) -> Result<(), Error> {
@@ -111,4 +115,15 @@ fn calls_from_before_say_nothing_about_after() {
     call(&breaker, Good).expect("the probe");
     late.into_iter().for_each(|pass| pass.settle(Bad));
     assert_eq!((breaker.stats().state, breaker.stats().opened), (BreakerState::Closed, 1));
+}
+
+#[test]
+fn what_many_suffer_at_the_same_moment_opens_it_only_if_it_goes_on() {
+    let (breaker, clock) = with(BreakerConfig { failing_ms_min: 60, ..BreakerConfig::default() });
+    (0..100).for_each(|_| call(&breaker, Bad).expect("closed"));
+    clock.advance_ms(59);
+    call(&breaker, Bad).expect("closed");
+    clock.advance_ms(1);
+    call(&breaker, Bad).expect("closed");
+    assert_eq!(breaker.stats().state, BreakerState::Open);
 }

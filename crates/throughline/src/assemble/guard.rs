@@ -30,10 +30,13 @@ const WAIT_MS_MAX: u64 = 1_000;
 const STATEMENTS_OF_LOAD: u64 = 2;
 const STATEMENTS_OF_WRITE: u64 = 3;
 
-/// A cache that returned should serve soon, and a probe costs one reader one deadline.
+/// A cache that returned should serve soon, and a probe costs one reader one deadline. A connection that is lost takes
+/// all look-ups on it along and is back a few milliseconds later: to open then would send more reads to the source
+/// than the loss itself.
 const CACHE_BREAKER: BreakerConfig = BreakerConfig {
     calls_min: 5,
     failure_percent_min: 50,
+    failing_ms_min: 60,
     window_ms: 10_000,
     open_ms_min: 100,
     open_ms_max: 500,
