@@ -19,8 +19,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::{Boarding, Flight, Queues, State};
+use queue::{Boarding, Queues, State};
 use throughline_core::{Key, Sent};
+use tokio::sync::watch;
 
 /// The longest time that a caller waits for a flight led by another before it goes alone: long enough for
 /// every statement time-out, so only a leader that is kept without being polled reaches it.
@@ -70,7 +71,7 @@ impl<V: Clone> SingleFlight<V> {
     {
         loop {
             match Queues::board(&self.queues, key) {
-                Boarding::Join(flight) => match landed(&flight).await {
+                Boarding::Join(flight) => match landed(flight).await {
                     Some(State::Landed(value)) => return Flown { value, joined: true },
                     Some(_) => {}
                     None => {
@@ -79,11 +80,11 @@ impl<V: Clone> SingleFlight<V> {
                 },
                 Boarding::Lead { seat, ahead } => {
                     if let Some(ahead) = ahead {
-                        landed(&ahead).await;
+                        landed(ahead).await;
                     }
                     let sent = seat.take_off();
                     let value = work(sent).await;
-                    seat.land(value.clone());
+                    seat.land(&value);
                     return Flown { value, joined: false };
                 }
             }
@@ -91,13 +92,12 @@ impl<V: Clone> SingleFlight<V> {
     }
 }
 
-/// Waits until `flight` is over; `None` when that takes too long.
-async fn landed<V: Clone>(flight: &Flight<V>) -> Option<State<V>> {
-    let mut state = flight.state.subscribe();
-    let over = state.wait_for(|state| !matches!(state, State::Flying));
+/// Waits until a flight is over; `None` when that takes too long.
+async fn landed<V: Clone>(mut flight: watch::Receiver<State<V>>) -> Option<State<V>> {
+    let over = flight.wait_for(|state| !matches!(state, State::Flying));
     match tokio::time::timeout(Duration::from_millis(WAIT_MS_MAX), over).await {
         Ok(Ok(state)) => Some(state.clone()),
-        // The flight holds its sender as long as we hold the flight, so the channel cannot be closed.
+        // A leader tells before it lets go of the flight, so this is one that vanished.
         Ok(Err(_)) => Some(State::Abandoned),
         Err(_) => None,
     }

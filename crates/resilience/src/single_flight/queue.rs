@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
 use parking_lot::Mutex;
@@ -26,8 +26,16 @@ pub(super) enum State<V> {
 
 /// One flight.
 pub(super) struct Flight<V> {
-    pub(super) state: watch::Sender<State<V>>,
+    /// Made for the first who waits, because most flights have nobody who does.
+    state: OnceLock<watch::Sender<State<V>>>,
     sent: Sent,
+}
+
+impl<V> Flight<V> {
+    /// Becomes one who waits for the flight's end.
+    pub(super) fn watch(&self) -> watch::Receiver<State<V>> {
+        self.state.get_or_init(|| watch::Sender::new(State::Flying)).subscribe()
+    }
 }
 
 /// The flights of one key.
@@ -51,9 +59,9 @@ impl<V> Default for Queues<V> {
 /// What a caller is to do.
 pub(super) enum Boarding<V> {
     /// Wait for this flight, which was not sent when the caller came.
-    Join(Arc<Flight<V>>),
+    Join(watch::Receiver<State<V>>),
     /// Lead, after `ahead` has landed.
-    Lead { seat: Seat<V>, ahead: Option<Arc<Flight<V>>> },
+    Lead { seat: Seat<V>, ahead: Option<watch::Receiver<State<V>>> },
 }
 
 /// The leader's place. Dropped before landing, it hands the flight's joiners back.
@@ -61,20 +69,23 @@ pub(super) struct Seat<V> {
     queues: Arc<Queues<V>>,
     key: Key,
     flight: Arc<Flight<V>>,
+    is_left: bool,
 }
 
 impl<V> Queues<V> {
+    /// Whoever must wait becomes a watcher while the shard is locked, so a leader that has left its queue knows
+    /// all who wait for it.
     pub(super) fn board(queues: &Arc<Self>, key: &Key) -> Boarding<V> {
         let mut shard = queues.shard(key).lock();
         let queue = shard.entry(key.clone()).or_insert(Queue { running: None, waiting: None });
         if let Some(flight) =
             queue.waiting.iter().chain(&queue.running).find(|flight| !flight.sent.is_tripped())
         {
-            return Boarding::Join(flight.clone());
+            return Boarding::Join(flight.watch());
         }
-        let flight = Arc::new(Flight { state: watch::Sender::new(State::Flying), sent: Sent::new() });
-        let seat = Seat { queues: queues.clone(), key: key.clone(), flight: flight.clone() };
-        let ahead = queue.running.clone();
+        let flight = Arc::new(Flight { state: OnceLock::new(), sent: Sent::new() });
+        let seat = Seat { queues: queues.clone(), key: key.clone(), flight: flight.clone(), is_left: false };
+        let ahead = queue.running.as_ref().map(|running| running.watch());
         match &ahead {
             Some(_) => queue.waiting = Some(flight),
             None => queue.running = Some(flight),
@@ -100,13 +111,19 @@ impl<V> Seat<V> {
     }
 
     /// Ends the flight with `value`.
-    pub(super) fn land(self, value: V) {
+    pub(super) fn land(mut self, value: &V)
+    where
+        V: Clone,
+    {
         self.leave();
-        self.flight.state.send_replace(State::Landed(value));
+        if let Some(state) = self.flight.state.get() {
+            state.send_replace(State::Landed(value.clone()));
+        }
     }
 
     /// Takes the flight out of the queue, so that nobody joins it any more.
-    fn leave(&self) {
+    fn leave(&mut self) {
+        self.is_left = true;
         let mut shard = self.queues.shard(&self.key).lock();
         let Some(queue) = shard.get_mut(&self.key) else {
             return;
@@ -124,14 +141,13 @@ impl<V> Seat<V> {
 
 impl<V> Drop for Seat<V> {
     fn drop(&mut self) {
+        if self.is_left {
+            return;
+        }
         self.leave();
-        self.flight.state.send_if_modified(|state| {
-            let abandoned = matches!(state, State::Flying);
-            if abandoned {
-                *state = State::Abandoned;
-            }
-            abandoned
-        });
+        if let Some(state) = self.flight.state.get() {
+            state.send_replace(State::Abandoned);
+        }
     }
 }
 
