@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use throughline_core::{BoxFuture, Key, Result};
+use throughline_core::{BoxFuture, Hit, Key, Result};
 
 use super::Read;
 use crate::space::Space;
@@ -19,7 +19,8 @@ use crate::space::Space;
 pub struct Get<'a>(State<'a>);
 
 enum State<'a> {
-    Hit(Read),
+    /// Two words; the answer is made of them when it is asked for, so that less is moved.
+    Hit(Hit),
     Waiting(BoxFuture<'a, Result<Read>>),
     Done,
 }
@@ -29,7 +30,7 @@ impl<'a> Get<'a> {
     #[inline]
     pub(crate) fn new(space: &'a Arc<Space>, key: &'a Key) -> Self {
         Self(match space.try_get(key.as_str()) {
-            Some(hit) => State::Hit(Read::from_hit(hit)),
+            Some(hit) => State::Hit(hit),
             None => State::Waiting(Box::pin(super::get(space, key))),
         })
     }
@@ -44,7 +45,7 @@ impl Future for Get<'_> {
             return waiting.as_mut().poll(context);
         }
         match std::mem::replace(&mut self.0, State::Done) {
-            State::Hit(read) => Poll::Ready(Ok(read)),
+            State::Hit(hit) => Poll::Ready(Ok(Read::from_hit(hit))),
             State::Waiting(_) | State::Done => panic!("a future is not polled after its end"),
         }
     }
