@@ -55,6 +55,8 @@ fn measure(runtime: &tokio::runtime::Runtime, key_count: u64) {
     }
     let rng = Rng::from_seed(SEED);
     let order: Vec<&Key> = (0..GETS).map(|_| &keys[rng.below(key_count) as usize]).collect();
+    // A task is polled with one context, however many reads it awaits meanwhile.
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let (mut with_future, mut without) = (Rounds::default(), Rounds::default());
     for _ in 0..ROUNDS {
         let peers = time(&order, |key| assert!(black_box(peer.get(*black_box(key))).is_some()));
@@ -62,7 +64,6 @@ fn measure(runtime: &tokio::runtime::Runtime, key_count: u64) {
         without.add(ours, peers);
         let ours = time(&order, |key| {
             let mut get = std::pin::pin!(space.get(key));
-            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(get.as_mut().poll(&mut context).is_ready(), "a hit does not wait");
         });
         with_future.add(ours, peers);
