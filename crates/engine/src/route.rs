@@ -33,14 +33,22 @@ impl Space {
         Slot { resource: self.name().clone(), route, key: key.clone() }
     }
 
-    /// Where a reader that begins now may look, or why it must not. This is the check of the reader's lease: once,
-    /// at the beginning of a look-up.
+    /// Where a reader that begins now may look, or why it must not. This is the check of the reader's lease, at the
+    /// beginning of a look-up; [`Space::still_reads`] is the one at its end.
     pub(crate) fn reader_slot(&self, key: &Key) -> std::result::Result<Slot, Bypass> {
         let generation = match self.fence() {
             Some(fence) => fence.readable(self.node_of(key), self.name(), self.policy().level)?,
             None => self.own_generation(),
         };
         Ok(self.slot_under(key, generation))
+    }
+
+    /// Whether what a look-up found under `slot` still counts when the answer comes: if not, the server may have been
+    /// fenced and taken in again meanwhile, and whatever it brought back from before is not marked there.
+    pub(crate) fn still_reads(&self, slot: &Slot) -> bool {
+        let Some(fence) = self.fence() else { return true };
+        let readable = fence.readable(slot.route.node, self.name(), self.policy().level);
+        readable.is_ok_and(|generation| generation == slot.route.generation)
     }
 
     /// Where a mark must be, as far as is known without asking.

@@ -40,6 +40,7 @@ pub(super) async fn judge(
 ) -> Found {
     space.cache_outage.note("cache", space.name(), answer.as_ref());
     match answer {
+        Ok(Lookup::Hit(_)) if !space.still_reads(slot) => Found::Past(Bypass::Fenced),
         Ok(Lookup::Hit(hit)) if space.may_use(&hit) => {
             space.count_hit(&hit);
             Found::Answer(Read::from_hit(hit))

@@ -121,6 +121,26 @@ async fn nobody_reads_stale_or_backward_through_partition_fence_and_return() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_up_that_outlives_its_lease_counts_for_nothing() {
+    let fleet = Fleet::new();
+    let daemons = three(&fleet, &strict()).await;
+    daemons[1].get("1").await;
+    daemons[1].cache.set_look_up_ms(LEASE_MS + 1_000);
+    let meanwhile = async {
+        daemons[0].cut(true);
+        daemons[0].put("1", "v1").await.unwrap();
+    };
+    let (late, ()) = tokio::join!(daemons[1].served("1"), meanwhile);
+    assert_eq!(late, Served::Bypass(Bypass::Fenced), "the old entry is still there");
+
+    daemons[1].cache.set_look_up_ms(LEASE_MS / 2);
+    fleet.until(FenceState::Active).await;
+    pass(LEASE_MS).await;
+    daemons[2].get("2").await;
+    assert_eq!(daemons[1].served("2").await, Served::Hit, "the lease was renewed meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_wait_for_the_others_leases_a_stale_read_is_seen() {
     let fleet = Fleet::new();
     let daemons = three(&fleet, &strict()).await;

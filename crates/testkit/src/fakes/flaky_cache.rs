@@ -17,13 +17,21 @@ pub struct FlakyCache {
     down: AtomicBool,
     look_ups: AtomicU64,
     mark_ms: AtomicU64,
+    look_up_ms: AtomicU64,
 }
 
 impl FlakyCache {
     /// `inner`, presented as having `scope`.
     pub fn new(inner: Arc<dyn Cache>, scope: Scope) -> Arc<Self> {
-        let (down, look_ups, mark_ms) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { inner, scope, down, look_ups, mark_ms })
+        let zero = AtomicU64::default;
+        Arc::new(Self {
+            inner,
+            scope,
+            down: AtomicBool::new(false),
+            look_ups: zero(),
+            mark_ms: zero(),
+            look_up_ms: zero(),
+        })
     }
 
     /// Cuts the cache off, or connects it again.
@@ -34,6 +42,11 @@ impl FlakyCache {
     /// Makes every mark take so long, as a round trip would.
     pub fn set_mark_ms(&self, mark_ms: u64) {
         self.mark_ms.store(mark_ms, Ordering::SeqCst);
+    }
+
+    /// Makes every single look-up arrive so much later.
+    pub fn set_look_up_ms(&self, look_up_ms: u64) {
+        self.look_up_ms.store(look_up_ms, Ordering::SeqCst);
     }
 
     /// Look-ups so far; a look-up of many slots is one.
@@ -59,6 +72,10 @@ impl Cache for FlakyCache {
 
     fn get<'a>(&'a self, slot: &'a Slot) -> BoxFuture<'a, Result<Lookup>> {
         Box::pin(async move {
+            let look_up_ms = self.look_up_ms.load(Ordering::SeqCst);
+            if look_up_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(look_up_ms)).await;
+            }
             self.count()?;
             self.inner.get(slot).await
         })

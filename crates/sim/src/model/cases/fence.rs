@@ -27,11 +27,11 @@ pub(super) fn cases() -> Vec<Case> {
             Fence { evictions: 1, ..ONE_READ },
         ),
         holds(
-            "fence, node comes back with old contents, lease checked again; 1 read",
+            "fence, node comes back with old contents; 1 read",
             Quick,
-            Fence { returns: 1, cuts: 0, rechecks_lease: true, ..ONE_READ },
+            Fence { returns: 1, cuts: 0, ..ONE_READ },
         ),
-        holds("the same with a partition", Full, Fence { returns: 1, rechecks_lease: true, ..ONE_READ }),
+        holds("the same with a partition", Full, Fence { returns: 1, ..ONE_READ }),
         holds("partition, fence, re-admission, eviction", Full, Fence { evictions: 1, ..STRICT }),
         holds("2 partitions, 2 fences, 1 read each", Full, Fence { cuts: 2, fences: 2, ..ONE_READ }),
         violated(
@@ -50,7 +50,7 @@ pub(super) fn cases() -> Vec<Case> {
         ),
         violated(
             "node comes back with old contents, lease not checked again",
-            Fence { returns: 1, cuts: 0, ..ONE_READ },
+            Fence { returns: 1, cuts: 0, rechecks_lease: false, ..ONE_READ },
         ),
         violated(
             "node comes back with old contents and nobody looks who it is",

@@ -17,8 +17,8 @@ pub struct Fence {
     /// Whether a node whose identity is not the one in the control row is unusable. Implemented: yes.
     pub checks_identity: bool,
     /// Whether what a look-up found counts only if the reader lease that it began under is still valid when the
-    /// answer comes. Needed only where a node may come back with old contents: a read may have begun under a
-    /// generation that was fenced since, and the node may have been taken in again since.
+    /// answer comes. Implemented: yes. Needed where a node may come back with old contents: a read may have begun
+    /// under a generation that was fenced since, and the node may have been taken in again since.
     pub rechecks_lease: bool,
     /// What is checked.
     pub promise: Promise,
@@ -65,7 +65,7 @@ impl Fence {
         control: ControlRule::AfterLock,
         unmarkable: UnmarkableRule::RollBack,
         checks_identity: true,
-        rechecks_lease: false,
+        rechecks_lease: true,
         promise: Promise::Linear,
         reads: 2,
         cuts: 1,
