@@ -9,6 +9,8 @@ mod password;
 pub mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 mod queue;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod remote;
 pub mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Row, SslOpts, Value};
-use throughline_core::{Error, ErrorKind, Result};
+use throughline_core::{Error, Result};
 use tokio::time::timeout;
 
 use super::config::MysqlConfig;
@@ -341,11 +341,6 @@ impl Session {
             let _ = conn.disconnect().now_or_never();
         }
     }
-}
-
-/// The error of a call that no worker may take.
-pub(super) fn closed(operation: &'static str) -> Error {
-    Error::new(ErrorKind::Closed, operation, "the source was shut down")
 }
 
 /// About how many bytes a statement's values are on the wire, and certainly not fewer.

@@ -15,11 +15,12 @@ use throughline_core::{
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::client::{Role, Server, Session, closed};
+use super::client::{Role, Server, Session};
 use super::config::MysqlConfig;
 use super::map::{Failure, statement_error};
 use super::worker::{Work, Workers};
 use crate::queue::Job;
+use crate::remote::closed;
 use crate::sql::{
     CONTROL_VERSION, ControlTables, DAEMON_RIGHTS, Dialect, Installed, NoView, READ_VERSION, TRY_RIGHTS,
     Value, ViewRow, install_statements, read_view, transition_statement, view_statement,

@@ -9,6 +9,7 @@ use std::io;
 use mysql_async::{DriverError, IoError, TlsError};
 use throughline_core::{Error, ErrorKind, Retry};
 
+use crate::remote::{commit_unknown, connection_lost, no_answer, unreachable};
 use crate::tls::{self, DEMANDED};
 
 /// Why a statement or a connection failed.
@@ -126,17 +127,8 @@ pub(super) fn statement_error(
             operation,
             format!("table `{table}`: the row is larger than the server's `max_allowed_packet`"),
         ),
-        Failure::TimedOut => Error::new(
-            ErrorKind::Timeout,
-            operation,
-            format!("table `{table}`: no answer within the statement time-out"),
-        )
-        .with_retry(Retry::Safe),
-        Failure::Lost | Failure::Foreign(_) | Failure::Unreachable(_) => Error::new(
-            ErrorKind::Unavailable,
-            operation,
-            format!("table `{table}`: the connection to the server was lost"),
-        ),
+        Failure::TimedOut => no_answer(operation, table),
+        Failure::Lost | Failure::Foreign(_) | Failure::Unreachable(_) => connection_lost(operation, table),
     }
 }
 
@@ -232,16 +224,11 @@ fn duplicate_index(message: &str) -> Option<&str> {
 
 /// The error of a COMMIT: only an answer that means "rolled back" says how it went.
 pub(super) fn commit_error(table: &str, failure: &Failure) -> Error {
-    const OPERATION: &str = "commit a write";
     match failure {
         Failure::Server { code: 1205 | 1213 | 1290 | 1792 | 1836, .. } => {
-            statement_error(OPERATION, table, failure, &|_| false)
+            statement_error("commit a write", table, failure, &|_| false)
         }
-        _ => Error::new(
-            ErrorKind::OutcomeUnknown,
-            OPERATION,
-            format!("table `{table}`: the server did not say whether the commit took place"),
-        ),
+        _ => commit_unknown(table),
     }
 }
 
@@ -291,14 +278,7 @@ pub(super) fn connect_error(place: &str, user: &str, database: &str, failure: Fa
             ErrorKind::Unavailable,
             format!("{place} closed the connection during the greeting: is it a MySQL or MariaDB server?"),
         ),
-        Failure::Unreachable(cause) => {
-            let detail = if cause.kind() == io::ErrorKind::ConnectionRefused {
-                format!("nothing listens on {place}: start the server or correct host and port")
-            } else {
-                format!("{place} cannot be reached: correct host and port, or look at the network")
-            };
-            error(ErrorKind::Unavailable, detail).with_cause(cause)
-        }
+        Failure::Unreachable(cause) => unreachable(OPERATION, place, cause),
     }
 }
 

@@ -19,13 +19,14 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::MysqlSource;
-use super::client::{Role, Server, Session, closed};
+use super::client::{Role, Server, Session};
 use super::map::{Failure, statement_error};
 use super::plan::Plan;
-use super::transaction::{MysqlPrepared, roll_back, settle};
+use super::transaction::{roll_back, settle};
 use super::worker::Work;
 use super::writer::{Apply, Step};
 use crate::queue::Job;
+use crate::remote::{RemotePrepared, closed};
 use crate::sql::Lock;
 use crate::transaction::{Command, Ended, RemoteTransaction, answer, no_row_to_touch, too_many_rows};
 
@@ -129,7 +130,7 @@ impl OpenWork {
                 }
             };
             if let Command::Prepare { reply } = command {
-                let (prepared, decision) = MysqlPrepared::new("of the transaction", Vec::new());
+                let (prepared, decision) = RemotePrepared::new("of the transaction", Vec::new());
                 let _ = reply.send(Ok(Box::new(prepared) as Box<dyn Prepared>));
                 settle(session, "of the transaction", decision, idle).await;
                 return;

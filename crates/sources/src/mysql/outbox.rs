@@ -29,9 +29,10 @@ use tokio::time::timeout;
 
 use self::poll::Poll;
 use super::MysqlSource;
-use super::client::{Role, Server, Session, closed};
+use super::client::{Role, Server, Session};
 use super::map::{Failure, statement_error};
-use super::transaction::{MysqlPrepared, settle};
+use super::transaction::settle;
+use crate::remote::{RemotePrepared, closed};
 use crate::sql::Consumer;
 use crate::sql::Table;
 use crate::sql::outbox::{KeyMaps, OUTBOX};
@@ -143,7 +144,7 @@ impl FeedWorker {
             return;
         }
         // The same transaction and decision as a write's: dropped without one, it is rolled back.
-        let (prepared, decision) = MysqlPrepared::new(OUTBOX, Vec::<Effect>::new());
+        let (prepared, decision) = RemotePrepared::new(OUTBOX, Vec::<Effect>::new());
         let receipt = MysqlReceipt { prepared };
         let batch = Batch {
             news: taken.news,
@@ -161,7 +162,7 @@ impl FeedWorker {
 
 #[derive(Debug)]
 struct MysqlReceipt {
-    prepared: MysqlPrepared,
+    prepared: RemotePrepared,
 }
 
 impl Receipt for MysqlReceipt {

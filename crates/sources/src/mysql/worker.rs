@@ -10,8 +10,9 @@ use std::time::Duration;
 use throughline_core::{Error, ErrorKind, Result, Tasks};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{Role, Server, Session, closed};
+use super::client::{Role, Server, Session};
 use crate::queue::{Declined, Job, Queue};
+use crate::remote::closed;
 
 /// The first and the longest pause between two attempts to connect.
 const PAUSE_MS_MIN: u64 = 25;

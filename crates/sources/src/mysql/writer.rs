@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use super::client::{Role, Server, Session};
 use super::plan::{Asked, Plan};
-use super::transaction::{MysqlPrepared, roll_back, settle};
+use super::transaction::{roll_back, settle};
 use super::worker::Work;
 use crate::queue::Job;
+use crate::remote::RemotePrepared;
 use crate::sql::Assignments;
 
 mod apply;
@@ -69,7 +70,7 @@ impl Step {
 pub(super) struct Order {
     pub(super) plan: Arc<Plan>,
     pub(super) steps: Vec<Step>,
-    pub(super) reply: oneshot::Sender<Result<MysqlPrepared>>,
+    pub(super) reply: oneshot::Sender<Result<RemotePrepared>>,
 }
 
 impl Job for Order {
@@ -118,7 +119,7 @@ impl OrderWork {
     async fn carry_out(&self, session: &mut Session, order: Order) -> std::result::Result<(), Order> {
         match run_steps(session, &order).await {
             Ok(effects) => {
-                let (prepared, decision) = MysqlPrepared::new(order.plan.name(), effects);
+                let (prepared, decision) = RemotePrepared::new(order.plan.name(), effects);
                 // A caller that left drops the prepared write, and that is a decision too.
                 let _ = order.reply.send(Ok(prepared));
                 let life = Duration::from_millis(self.server.config().prepared_life_ms);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use parking_lot::Mutex;
-use throughline_core::{BoxFuture, Error, Result, Tasks};
+use throughline_core::{BoxFuture, Result, Tasks};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, NoTls, Row, Statement};
@@ -288,9 +288,4 @@ impl Session {
             failure => failure,
         })
     }
-}
-
-/// The error of a call that no worker may take.
-pub(super) fn closed(operation: &'static str) -> Error {
-    Error::new(throughline_core::ErrorKind::Closed, operation, "the source was shut down")
 }

@@ -10,6 +10,7 @@ use std::io;
 use throughline_core::{Error, ErrorKind, Retry};
 use tokio_postgres::error::Severity;
 
+use crate::remote::{commit_unknown, connection_lost, no_answer};
 use crate::tls;
 
 mod connect;
@@ -123,17 +124,10 @@ pub(super) fn statement_error(
 ) -> Error {
     match failure {
         Failure::Server(complaint) => server_error(operation, table, complaint, is_name),
-        Failure::TimedOut => Error::new(
-            ErrorKind::Timeout,
-            operation,
-            format!("table `{table}`: no answer within the statement time-out"),
-        )
-        .with_retry(Retry::Safe),
-        Failure::Lost | Failure::Foreign(_) | Failure::Insecure(_) | Failure::Unreachable(_) => Error::new(
-            ErrorKind::Unavailable,
-            operation,
-            format!("table `{table}`: the connection to the server was lost"),
-        ),
+        Failure::TimedOut => no_answer(operation, table),
+        Failure::Lost | Failure::Foreign(_) | Failure::Insecure(_) | Failure::Unreachable(_) => {
+            connection_lost(operation, table)
+        }
     }
 }
 
@@ -168,14 +162,9 @@ fn server_error(
 
 /// The error of a COMMIT: an answer says how it went, and so does a connection that was gone before.
 pub(super) fn commit_error(table: &str, failure: &Failure) -> Error {
-    const OPERATION: &str = "commit a write";
     match failure {
-        Failure::Server(_) => statement_error(OPERATION, table, failure, &|_| false),
-        _ => Error::new(
-            ErrorKind::OutcomeUnknown,
-            OPERATION,
-            format!("table `{table}`: the server did not say whether the commit took place"),
-        ),
+        Failure::Server(_) => statement_error("commit a write", table, failure, &|_| false),
+        _ => commit_unknown(table),
     }
 }
 

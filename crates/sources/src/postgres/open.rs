@@ -22,15 +22,16 @@ use uuid::Uuid;
 
 use super::PostgresSource;
 use super::cell::Wire;
-use super::client::{Role, Server, Session, closed};
+use super::client::{Role, Server, Session};
 use super::coupling::{LOCK, array};
 use super::map::{Failure, statement_error};
 use super::plan::{Cells, Plan};
 use super::statement::BEGIN as BEGIN_STATEMENT;
-use super::transaction::{PostgresPrepared, roll_back, settle};
+use super::transaction::{roll_back, settle};
 use super::worker::Work;
 use super::writer::{Apply, Step};
 use crate::queue::Job;
+use crate::remote::{RemotePrepared, closed};
 use crate::transaction::{Command, Ended, RemoteTransaction, answer, no_row_to_touch, too_many_rows};
 
 const BEGIN: &str = "begin a transaction";
@@ -154,7 +155,7 @@ impl OpenWork {
                     let _ = reply.send(Err(error));
                     break;
                 }
-                let (prepared, decision) = PostgresPrepared::new("of the transaction", Vec::new());
+                let (prepared, decision) = RemotePrepared::new("of the transaction", Vec::new());
                 let _ = reply.send(Ok(Box::new(prepared) as Box<dyn Prepared>));
                 settle(session, "of the transaction", decision, idle).await;
                 return;

@@ -28,9 +28,10 @@ use tokio::time::timeout;
 
 use self::poll::Poll;
 use super::PostgresSource;
-use super::client::{Role, Server, Session, closed};
+use super::client::{Role, Server, Session};
 use super::map::{Failure, statement_error};
-use super::transaction::{PostgresPrepared, settle};
+use super::transaction::settle;
+use crate::remote::{RemotePrepared, closed};
 use crate::sql::outbox::{KeyMaps, OUTBOX};
 use crate::sql::{Consumer, Table};
 
@@ -133,7 +134,7 @@ impl FeedWorker {
             return;
         }
         // The same transaction and decision as a write's: dropped without one, it is rolled back.
-        let (prepared, decision) = PostgresPrepared::new(OUTBOX, Vec::<Effect>::new());
+        let (prepared, decision) = RemotePrepared::new(OUTBOX, Vec::<Effect>::new());
         let receipt = Box::new(PostgresReceipt { prepared });
         let _ = order.send(Ok(Batch { news: taken.news, is_all, lag_ms, receipt }));
         let life = Duration::from_millis(self.server.config().prepared_life_ms);
@@ -145,7 +146,7 @@ impl FeedWorker {
 
 #[derive(Debug)]
 struct PostgresReceipt {
-    prepared: PostgresPrepared,
+    prepared: RemotePrepared,
 }
 
 impl Receipt for PostgresReceipt {

@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Shared;
-use super::client::closed;
 use super::plan::Plan;
 use super::reader::LookUp;
 use super::writer::{Order, Step};
+use crate::remote::closed;
 
 const LOAD: &str = "load a row";
 const WRITE: &str = "write a row";

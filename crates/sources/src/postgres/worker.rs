@@ -13,8 +13,9 @@ use futures_util::stream::FuturesUnordered;
 use throughline_core::{Error, ErrorKind, Result};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{Role, Server, Session, closed};
+use super::client::{Role, Server, Session};
 use crate::queue::{Declined, Job, Queue};
+use crate::remote::closed;
 
 /// The first and the longest pause between two attempts to connect.
 const PAUSE_MS_MIN: u64 = 25;

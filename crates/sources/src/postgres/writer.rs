@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use super::client::{Role, Server, Session};
 use super::plan::{Asked, Plan, holds_zero};
-use super::transaction::{PostgresPrepared, roll_back, settle};
+use super::transaction::{roll_back, settle};
 use super::worker::Work;
 use crate::queue::Job;
+use crate::remote::RemotePrepared;
 use crate::sql::{Assignment, Assignments};
 
 mod apply;
@@ -88,7 +89,7 @@ fn refuse_zero(plan: &Plan, assignments: &Assignments) -> Result<()> {
 pub(super) struct Order {
     pub(super) plan: Arc<Plan>,
     pub(super) steps: Vec<Step>,
-    pub(super) reply: oneshot::Sender<Result<PostgresPrepared>>,
+    pub(super) reply: oneshot::Sender<Result<RemotePrepared>>,
 }
 
 impl Job for Order {
@@ -139,7 +140,7 @@ impl OrderWork {
     async fn carry_out(&self, session: &Session, order: Order) -> std::result::Result<(), Order> {
         match run_steps(session, &order).await {
             Ok(effects) => {
-                let (prepared, decision) = PostgresPrepared::new(order.plan.name(), effects);
+                let (prepared, decision) = RemotePrepared::new(order.plan.name(), effects);
                 // A caller that left drops the prepared write, and that is a decision too.
                 let _ = order.reply.send(Ok(prepared));
                 let life = Duration::from_millis(self.server.config().prepared_life_ms);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an attempt to connect says.
 
-use std::io;
-
 use throughline_core::{Error, ErrorKind, Retry};
 
 use super::Failure;
+use crate::remote::unreachable;
 use crate::tls::DEMANDED;
 
 /// The error of an attempt to connect to `place` (`host:port`) as `user` for `database`.
@@ -50,13 +49,6 @@ pub(in crate::postgres) fn connect_error(place: &str, user: &str, database: &str
                 "{place} ended the connection at once: it is starting or stopping, or no PostgreSQL server"
             ),
         ),
-        Failure::Unreachable(cause) => {
-            let detail = if cause.kind() == io::ErrorKind::ConnectionRefused {
-                format!("nothing listens on {place}: start the server or correct host and port")
-            } else {
-                format!("{place} cannot be reached: correct host and port, or look at the network")
-            };
-            error(ErrorKind::Unavailable, detail).with_cause(cause)
-        }
+        Failure::Unreachable(cause) => unreachable(OPERATION, place, cause),
     }
 }
