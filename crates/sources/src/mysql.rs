@@ -28,17 +28,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
-use throughline_core::{Error, ErrorKind, Member, Result, Tasks};
+use throughline_core::{Error, ErrorKind, Result, Tasks};
 
 use self::catalogue::Found;
 use self::client::{Role, Server};
 use self::flavour::Flavour;
-use self::open::{Begin, Members, OpenWork};
+use self::open::OpenWork;
 use self::plan::Plan;
-use self::reader::{LookUp, Reader};
-use self::worker::Workers;
-use self::writer::{Order, OrderWork};
+use self::reader::Reader;
+use self::writer::OrderWork;
+use crate::remote::{Begin, LookUp, Order, Workers};
 use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping};
+use crate::transaction::Members;
 
 pub use crate::Password;
 pub use config::MysqlConfig;
@@ -62,10 +63,10 @@ struct Shared {
     flavour: Flavour,
     /// Whether the server took no writes when we connected.
     is_read_only: bool,
-    readers: Workers<LookUp>,
-    writers: Workers<Order>,
+    readers: Workers<LookUp<Plan>>,
+    writers: Workers<Order<Plan>>,
     transactions: Workers<Begin>,
-    members: Members,
+    members: Members<Plan>,
     catalogue: Mutex<HashMap<String, Found>>,
 }
 
@@ -92,7 +93,7 @@ impl MysqlSource {
         let (flavour, is_read_only) = (session.flavour(), session.is_read_only());
         let config = server.config();
         let reader = Reader { server: Arc::clone(&server) };
-        let readers = Workers::start(
+        let readers = worker::start(
             "mysql reader",
             config.reader_count,
             config.batch_len_max,
@@ -102,11 +103,11 @@ impl MysqlSource {
             tasks,
         );
         let writer = OrderWork { server: Arc::clone(&server) };
-        let writers = Workers::start("mysql writer", config.writer_count, 1, &server, writer, None, tasks);
+        let writers = worker::start("mysql writer", config.writer_count, 1, &server, writer, None, tasks);
         let members = Members::default();
-        let open = OpenWork { server: Arc::clone(&server), members: Arc::clone(&members) };
+        let open = OpenWork { server: Arc::clone(&server), members: members.clone() };
         let count = config.transaction_count;
-        let transactions = Workers::start("mysql transaction", count, 1, &server, open, None, tasks);
+        let transactions = worker::start("mysql transaction", count, 1, &server, open, None, tasks);
         let catalogue = Mutex::default();
         let shared =
             Shared { flavour, is_read_only, readers, writers, transactions, members, catalogue, server };
@@ -166,9 +167,7 @@ impl MysqlSource {
             lock_denied: AtomicBool::new(false),
         };
         let plan = Arc::new(plan);
-        let mut members = self.shared.members.lock();
-        let member = Member(members.len() as u32);
-        members.push(Arc::clone(&plan));
+        let member = self.shared.members.add(Arc::clone(&plan));
         Ok(Arc::new(MysqlTable { shared: Arc::clone(&self.shared), plan, member }))
     }
 

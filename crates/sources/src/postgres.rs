@@ -30,19 +30,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use throughline_core::{Error, ErrorKind, Member, Result, Tasks};
+use throughline_core::{Error, ErrorKind, Result, Tasks};
 
 use self::catalogue::{Catalogue, Found};
 use self::client::{Role, Server};
 use self::coupling::LockNumbers;
-use self::open::{Begin, Members, OpenWork};
+use self::open::OpenWork;
 use self::plan::Plan;
-use self::reader::{LookUp, Reader};
+use self::reader::Reader;
 use self::server::{Facts, refuse_pooler};
 use self::statement::Statements;
-use self::worker::Workers;
-use self::writer::{Order, OrderWork};
+use self::writer::OrderWork;
+use crate::remote::{Begin, LookUp, Order, Workers};
 use crate::sql::{HiddenChange, Mapping, Table, TableMapping, hidden_changes};
+use crate::transaction::Members;
 
 pub use crate::Password;
 pub use config::PostgresConfig;
@@ -63,10 +64,10 @@ pub struct PostgresSource {
 struct Shared {
     server: Arc<Server>,
     facts: Facts,
-    readers: Workers<LookUp>,
-    writers: Workers<Order>,
+    readers: Workers<LookUp<Plan>>,
+    writers: Workers<Order<Plan>>,
     transactions: Workers<Begin>,
-    members: Members,
+    members: Members<Plan>,
     catalogue: Mutex<HashMap<String, Found>>,
     hidden: Mutex<Vec<HiddenChange>>,
 }
@@ -95,7 +96,7 @@ impl PostgresSource {
         let (first_writer, other) = server.open(Role::Writer).await?;
         refuse_pooler(&facts, &other)?;
         let config = server.config();
-        let readers = Workers::start(
+        let readers = worker::start(
             "postgres reader",
             config.reader_count,
             config.batch_len_max,
@@ -103,7 +104,7 @@ impl PostgresSource {
             Reader { server: Arc::clone(&server) },
             vec![first_reader],
         );
-        let writers = Workers::start(
+        let writers = worker::start(
             "postgres writer",
             config.writer_count,
             1,
@@ -112,12 +113,12 @@ impl PostgresSource {
             vec![first_writer],
         );
         let members = Members::default();
-        let transactions = Workers::start(
+        let transactions = worker::start(
             "postgres transaction",
             config.transaction_count,
             1,
             &server,
-            OpenWork { server: Arc::clone(&server), members: Arc::clone(&members) },
+            OpenWork { server: Arc::clone(&server), members: members.clone() },
             Vec::new(),
         );
         let (catalogue, hidden) = (Mutex::default(), Mutex::default());
@@ -188,9 +189,7 @@ impl PostgresSource {
             constraints: found.constraints,
         };
         let plan = Arc::new(plan);
-        let mut members = self.shared.members.lock();
-        let member = Member(members.len() as u32);
-        members.push(Arc::clone(&plan));
+        let member = self.shared.members.add(Arc::clone(&plan));
         Ok(Arc::new(PostgresTable { shared: Arc::clone(&self.shared), plan, member }))
     }
 

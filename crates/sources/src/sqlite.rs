@@ -27,10 +27,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use throughline_core::{Error, ErrorKind, Member, Result};
+use throughline_core::{Error, ErrorKind, Result};
 use tokio::sync::{oneshot, watch};
 
+use self::plan::Plan;
 use crate::sql::{HiddenChange, Mapping, Table, TableMapping, hidden_changes};
+use crate::transaction::Members;
 
 pub use config::SqliteConfig;
 pub use outbox::{SqliteFeed, install_outbox, outbox_statements, remove_own};
@@ -58,7 +60,7 @@ struct Shared {
     jobs: Arc<queue::Queue<writer::Job>>,
     counters: Arc<stats::Counters>,
     lock: Option<lock::FileLock>,
-    members: open::Members,
+    members: Members<Plan>,
 }
 
 /// A table of the catalogue.
@@ -95,7 +97,7 @@ impl SqliteSource {
             requests: Arc::new(queue::Queue::new(config.queue_len_max, config.reader_count)),
             jobs: Arc::new(queue::Queue::new(config.queue_len_max, 1)),
             counters: Arc::default(),
-            members: open::Members::default(),
+            members: Members::default(),
             lock: if config.read_only { None } else { lock::FileLock::take(&config.path) },
             file,
         };
@@ -116,7 +118,7 @@ impl SqliteSource {
                 idle: Duration::from_millis(config.transaction_idle_ms_max.into()),
                 whole: Duration::from_millis(config.transaction_ms_max.into()),
             },
-            members: Arc::clone(&shared.members),
+            members: shared.members.clone(),
             fed,
             seen,
         };
@@ -161,9 +163,7 @@ impl SqliteSource {
             })?;
         let mapping = Mapping::new(Arc::clone(&self.shared.tables[place].table), settings)?;
         let plan = Arc::new(plan::Plan::new(place, self.shared.file.clone(), mapping));
-        let mut members = self.shared.members.lock();
-        let member = Member(members.len() as u32);
-        members.push(Arc::clone(&plan));
+        let member = self.shared.members.add(Arc::clone(&plan));
         Ok(Arc::new(SqliteTable::new(Arc::clone(&self.shared), plan, member)))
     }
 

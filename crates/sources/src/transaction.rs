@@ -16,7 +16,9 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use throughline_core::{
     BoxFuture, Effect, Error, ErrorKind, Executed, Hold, Key, Member, Parameter, Prepared, Record, Result,
     Retry, Transaction, Write,
@@ -40,8 +42,14 @@ pub(crate) enum Command {
 pub(crate) struct Ended(Arc<OnceLock<Error>>);
 
 impl Ended {
-    /// Ends it because its time is over: `what` says which.
-    pub(crate) fn set_late(&self, what: &str) {
+    /// Ends it because its time is over: nothing was asked for `idle`, or before that `left` was over, which was left
+    /// of its life.
+    pub(crate) fn set_late(&self, idle: Duration, left: Duration) {
+        let what = if left <= idle {
+            "the transaction was open for too long"
+        } else {
+            "nothing was asked of the transaction for too long"
+        };
         let detail = format!("{what}, so it was rolled back: begin again");
         let _ = self.0.set(Error::new(ErrorKind::Timeout, OPERATION, detail).with_retry(Retry::Safe));
     }
@@ -131,6 +139,44 @@ impl Transaction for RemoteTransaction {
     }
 }
 
+/// The resources' tables, by the numbers that transactions name them by.
+#[derive(Debug)]
+pub(crate) struct Members<P>(Arc<Mutex<Vec<Arc<P>>>>);
+
+impl<P> Clone for Members<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<P> Default for Members<P> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<P> Members<P> {
+    /// Gives a resource its number.
+    pub(crate) fn add(&self, plan: Arc<P>) -> Member {
+        let mut plans = self.0.lock();
+        let member = Member(plans.len() as u32);
+        plans.push(plan);
+        member
+    }
+
+    /// The resource of a number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] for a number that was never given.
+    pub(crate) fn plan(&self, member: Member) -> Result<Arc<P>> {
+        let plan = self.0.lock().get(member.0 as usize).cloned();
+        plan.ok_or_else(|| {
+            let detail = "the source never gave this number to a resource";
+            Error::new(ErrorKind::Configuration, "read a row in a transaction", detail)
+        })
+    }
+}
+
 /// The error of a touched key whose row alone could tell how it is spelt, and is not there.
 pub(crate) fn no_row_to_touch(table: &str) -> Error {
     let detail = format!(
@@ -138,6 +184,17 @@ pub(crate) fn no_row_to_touch(table: &str) -> Error {
          that removes the row, and after the one that inserts it"
     );
     Error::new(ErrorKind::InvalidKey, "touch a row", detail)
+}
+
+/// What an error names when it is of a statement of which we know no table.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) const UNKNOWN_TABLE: &str = "?";
+
+/// The error of a statement of the application, from one that names [`UNKNOWN_TABLE`].
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) fn not_run(error: &Error) -> Error {
+    let detail = error.detail().replace("table `?`", "the application's statement");
+    Error::new(error.kind(), error.operation(), detail).with_retry(error.retry())
 }
 
 /// The error of a statement that returns too many rows.

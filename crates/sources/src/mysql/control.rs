@@ -9,18 +9,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use mysql_async::{Row, Value as Wire};
-use throughline_core::{
-    BoxFuture, ControlStore, ControlView, Error, ErrorKind, Result, Retry, Tasks, Transition,
-};
+use throughline_core::{BoxFuture, ControlStore, ControlView, Error, ErrorKind, Result, Tasks, Transition};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::client::{Role, Server, Session};
 use super::config::MysqlConfig;
 use super::map::{Failure, statement_error};
-use super::worker::{Work, Workers};
+use super::worker::{Work, start};
 use crate::queue::Job;
-use crate::remote::closed;
+use crate::remote::Workers;
 use crate::sql::{
     CONTROL_VERSION, ControlTables, DAEMON_RIGHTS, Dialect, Installed, NoView, READ_VERSION, TRY_RIGHTS,
     Value, ViewRow, install_statements, read_view, transition_statement, view_statement,
@@ -209,14 +206,8 @@ impl MysqlControl {
         operation: &'static str,
         request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
     ) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
-        self.workers.give(operation, request(reply))?;
-        match timeout(self.server.answer_limit(), answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(closed(operation)),
-            Err(_) => Err(Error::new(ErrorKind::Timeout, operation, "no connection became free in time")
-                .with_retry(Retry::Safe)),
-        }
+        let late = || "no connection became free in time".to_owned();
+        self.workers.ask(operation, self.server.answer_limit(), late, request).await
     }
 }
 
@@ -263,7 +254,7 @@ pub(super) async fn open(
             Err(failure) => return Err(statement_error(VIEW, TABLES, &failure, &|_| false)),
         }
     }
-    let workers = Workers::start(
+    let workers = start(
         "mysql control tables",
         CONNECTION_COUNT,
         BATCH_LEN_MAX,

@@ -9,73 +9,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::{Row, Value as Wire};
-use parking_lot::Mutex;
 use throughline_core::{
-    BoxFuture, Effect, Error, ErrorKind, Executed, Hold, Key, Member, Parameter, Prepared, Record, Result,
-    Retry, Transaction, Transactions, Write,
+    BoxFuture, Effect, Executed, Hold, Key, Member, Parameter, Prepared, Record, Result, Transaction,
+    Transactions, Write,
 };
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 
 use super::MysqlSource;
 use super::client::{Role, Server, Session};
-use super::map::{Failure, statement_error};
-use super::plan::Plan;
+use super::map::statement_error;
+use super::plan::{Plan, wires};
 use super::transaction::{roll_back, settle};
 use super::worker::Work;
-use super::writer::{Apply, Step};
+use super::writer::Apply;
 use crate::queue::Job;
-use crate::remote::{RemotePrepared, closed};
+use crate::remote::{Begin, RemotePrepared, begin};
 use crate::sql::Lock;
-use crate::transaction::{Command, Ended, RemoteTransaction, answer, no_row_to_touch, too_many_rows};
+use crate::transaction::{Command, Members, UNKNOWN_TABLE, answer, no_row_to_touch, not_run, too_many_rows};
 
 const BEGIN: &str = "begin a transaction";
 const READ: &str = "read a row in a transaction";
 const EXECUTE: &str = "run a statement of the application";
 
-/// The resources' tables, by the numbers that transactions name them by.
-pub(super) type Members = Arc<Mutex<Vec<Arc<Plan>>>>;
-
-/// A caller that wants a transaction.
-#[derive(Debug)]
-pub(super) struct Begin {
-    reply: oneshot::Sender<Result<RemoteTransaction>>,
-}
-
-impl Job for Begin {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn weight(&self) -> usize {
-        1
-    }
-
-    fn joins(&self, _other: &Self) -> bool {
-        false
-    }
-
-    fn refuse(self, error: Error) {
-        // A caller that left needs no answer.
-        let _ = self.reply.send(Err(error));
-    }
-}
-
 impl Transactions for MysqlSource {
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Transaction>>> {
-        Box::pin(async {
-            let (reply, answer) = oneshot::channel();
-            self.shared.transactions.give(BEGIN, Begin { reply })?;
-            match timeout(self.shared.server.answer_limit(), answer).await {
-                Ok(Ok(transaction)) => Ok(Box::new(transaction?) as Box<dyn Transaction>),
-                Ok(Err(_)) => Err(closed(BEGIN)),
-                Err(_) => {
-                    let detail = "all connections for transactions are in use: end some, or end them sooner";
-                    Err(Error::new(ErrorKind::Timeout, BEGIN, detail).with_retry(Retry::Safe))
-                }
-            }
-        })
+        Box::pin(begin(&self.shared.transactions, self.shared.server.answer_limit()))
     }
 }
 
@@ -83,7 +40,7 @@ impl Transactions for MysqlSource {
 #[derive(Debug)]
 pub(super) struct OpenWork {
     pub(super) server: Arc<Server>,
-    pub(super) members: Members,
+    pub(super) members: Members<Plan>,
 }
 
 impl Work for OpenWork {
@@ -107,28 +64,10 @@ impl Work for OpenWork {
 impl OpenWork {
     /// Serves one transaction to its end.
     async fn serve(&self, session: &mut Session, begin: Begin) {
-        let ended = Ended::default();
-        let (commands, mut inbox) = mpsc::channel(1);
-        let remote = RemoteTransaction::new(move |command| commands.try_send(command).is_ok(), ended.clone());
-        // A caller that left drops its end, and that ends the transaction.
-        let _ = begin.reply.send(Ok(remote));
         let config = self.server.config();
         let idle = Duration::from_millis(config.prepared_life_ms);
-        let until = Instant::now() + Duration::from_millis(config.transaction_life_ms);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let command = match timeout(idle.min(left), inbox.recv()).await {
-                Ok(Some(command)) => command,
-                Ok(None) => break,
-                Err(_) if left <= idle => {
-                    ended.set_late("the transaction was open for too long");
-                    break;
-                }
-                Err(_) => {
-                    ended.set_late("nothing was asked of the transaction for too long");
-                    break;
-                }
-            };
+        let mut inbox = begin.accept(idle, Duration::from_millis(config.transaction_life_ms));
+        while let Some(command) = inbox.next().await {
             if let Command::Prepare { reply } = command {
                 let (prepared, decision) = RemotePrepared::new("of the transaction", Vec::new());
                 let _ = reply.send(Ok(Box::new(prepared) as Box<dyn Prepared>));
@@ -161,13 +100,6 @@ impl OpenWork {
         }
     }
 
-    fn plan(&self, member: Member) -> Result<Arc<Plan>> {
-        let plan = self.members.lock().get(member.0 as usize).cloned();
-        plan.ok_or_else(|| {
-            Error::new(ErrorKind::Configuration, READ, "the source never gave this number to a resource")
-        })
-    }
-
     async fn row(
         &self,
         session: &mut Session,
@@ -176,7 +108,7 @@ impl OpenWork {
         lock: Lock,
     ) -> Result<Option<super::plan::Cells>> {
         let asked = plan.asked(key)?;
-        let rows = session.run(&plan.select(1, lock), asked.values).await;
+        let rows = session.run(&plan.select(1, lock), wires(&asked)).await;
         let rows =
             rows.map_err(|failure| statement_error(READ, plan.name(), &failure, &|name| plan.has_name(name)));
         Ok(rows?.rows.into_iter().next().map(|row| plan.cells(row)))
@@ -189,7 +121,7 @@ impl OpenWork {
         key: &Key,
         hold: Hold,
     ) -> Result<Option<Record>> {
-        let plan = self.plan(member)?;
+        let plan = self.members.plan(member)?;
         let lock = match hold {
             Hold::Free => Lock::None,
             Hold::Locked => Lock::Write,
@@ -199,14 +131,14 @@ impl OpenWork {
     }
 
     async fn write(&self, session: &mut Session, member: Member, write: &Write) -> Result<Effect> {
-        let plan = self.plan(member)?;
+        let plan = self.members.plan(member)?;
         plan.refuse_obstacle()?;
-        let step = Step::new(&plan, write, Uuid::now_v7())?;
+        let step = plan.step(write)?;
         Apply::new(session, &plan).step(&step).await.map_err(|stop| stop.into_error(&plan))
     }
 
     async fn touch(&self, session: &mut Session, member: Member, key: &Key) -> Result<Key> {
-        let plan = self.plan(member)?;
+        let plan = self.members.plan(member)?;
         plan.refuse_obstacle()?;
         if plan.mapping.key().is_exact() {
             // The locks of what the application's statements change are those that fills probe.
@@ -227,15 +159,8 @@ async fn execute(session: &mut Session, sql: &str, parameters: Vec<Parameter>) -
             Ok(Executed { changed, rows })
         }
         Ok(None) => Err(too_many_rows()),
-        Err(failure) => Err(own_error(&failure)),
+        Err(failure) => Err(not_run(&statement_error(EXECUTE, UNKNOWN_TABLE, &failure, &|_| false))),
     }
-}
-
-/// What went wrong with a statement of which we know no table.
-fn own_error(failure: &Failure) -> Error {
-    let error = statement_error(EXECUTE, "?", failure, &|_| false);
-    let detail = error.detail().replace("table `?`", "the application's statement");
-    Error::new(error.kind(), EXECUTE, detail).with_retry(error.retry())
 }
 
 fn to_wire(parameter: Parameter) -> Wire {

@@ -4,9 +4,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mysql_async::{Row, Value as Wire};
-use throughline_core::{Canonical, Error, ErrorKind, Key, Record, Result};
+use throughline_core::{Error, ErrorKind, Key, Record, Result, Write};
+use uuid::Uuid;
 
 use super::cell::{from_wire, to_wire};
+use crate::remote::{Asked, Step};
 use crate::sql::{Lock, Mapping, Statements, Value};
 
 /// A table's mapping with its statements.
@@ -24,15 +26,9 @@ pub(super) struct Plan {
     pub(super) lock_denied: AtomicBool,
 }
 
-/// A key as it was asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    /// The canonical key, as far as it can be known without asking the server.
-    pub(super) key: Key,
-    /// Whether that is the key that was asked for.
-    pub(super) canonical: bool,
-    /// Its values as the server takes them.
-    pub(super) values: Vec<Wire>,
+/// The values of one key as the server takes them.
+pub(super) fn wires(asked: &Asked) -> Vec<Wire> {
+    asked.values.iter().cloned().map(to_wire).collect()
 }
 
 /// A row's cells, in the order of the mapping's selection.
@@ -78,11 +74,15 @@ impl Plan {
                 return Err(Error::new(ErrorKind::InvalidKey, "read a key", detail));
             }
         }
-        let values = values.into_iter().map(to_wire).collect();
-        Ok(match canonical {
-            Canonical::Same => Asked { key: key.clone(), canonical: true, values },
-            Canonical::Other(key) => Asked { key, canonical: false, values },
-        })
+        Ok(Asked::new(key, values, canonical))
+    }
+
+    /// Reads a write.
+    ///
+    /// # Errors
+    /// As [`Step::new`].
+    pub(super) fn step(&self, write: &Write) -> Result<Step> {
+        Step::new(&self.mapping, |key| self.asked(key), write, Uuid::now_v7())
     }
 
     /// The statement that reads `count` keys.

@@ -12,15 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mysql_async::Value;
-use throughline_core::{Error, ErrorKind, Key, Loaded, Record, Result, Sent};
-use tokio::sync::oneshot;
+use throughline_core::Key;
 
 use super::client::{Role, Server, Session};
 use super::map::{Failure, statement_error};
-use super::plan::{Asked, Plan};
+use super::plan::{Plan, wires};
 use super::stats::Counters;
 use super::worker::Work;
-use crate::queue::Job;
+use crate::remote::{Asked, Found, KeyedRow, LookUp, answer_all, refuse_all};
 use crate::sql::Lock;
 
 const OPERATION: &str = "load a row";
@@ -29,35 +28,6 @@ const OPERATION: &str = "load a row";
 /// key from 128; the rest is read plainly and not filled.
 const PROBE_COUNT_MAX: usize = 16;
 
-/// One caller's look-up.
-#[derive(Debug)]
-pub(super) struct LookUp {
-    pub(super) plan: Arc<Plan>,
-    pub(super) keys: Vec<Asked>,
-    pub(super) fill: bool,
-    pub(super) sent: Sent,
-    pub(super) reply: oneshot::Sender<Result<Vec<Loaded>>>,
-}
-
-impl Job for LookUp {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn weight(&self) -> usize {
-        self.keys.len()
-    }
-
-    fn joins(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.plan, &other.plan) && self.fill == other.fill
-    }
-
-    fn refuse(self, error: Error) {
-        // A caller that left needs no answer, here and below.
-        let _ = self.reply.send(Err(error));
-    }
-}
-
 /// Answers look-ups.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -65,11 +35,15 @@ pub(super) struct Reader {
 }
 
 impl Work for Reader {
-    type Job = LookUp;
+    type Job = LookUp<Plan>;
 
     const ROLE: Role = Role::Reader;
 
-    async fn run(&self, session: &mut Session, batch: Vec<LookUp>) -> std::result::Result<(), Vec<LookUp>> {
+    async fn run(
+        &self,
+        session: &mut Session,
+        batch: Vec<LookUp<Plan>>,
+    ) -> std::result::Result<(), Vec<LookUp<Plan>>> {
         let mut todo = vec![batch];
         while let Some(batch) = todo.pop() {
             let Some(unanswered) = self.read(session, batch).await else {
@@ -86,7 +60,7 @@ impl Work for Reader {
                     let second = batch.split_off(batch.len() / 2);
                     todo.extend([second, batch]);
                 }
-                failure => refuse_all(batch, &failure),
+                failure => refuse(batch, &failure),
             }
         }
         Ok(())
@@ -95,7 +69,11 @@ impl Work for Reader {
 
 impl Reader {
     /// Reads all keys of a batch; gives it back with the reason when that fails.
-    async fn read(&self, session: &mut Session, batch: Vec<LookUp>) -> Option<(Vec<LookUp>, Failure)> {
+    async fn read(
+        &self,
+        session: &mut Session,
+        batch: Vec<LookUp<Plan>>,
+    ) -> Option<(Vec<LookUp<Plan>>, Failure)> {
         let first = batch.first()?;
         let (plan, fill) = (Arc::clone(&first.plan), first.fill);
         let asked: Vec<Asked> = batch.iter().flat_map(|look_up| look_up.keys.iter().cloned()).collect();
@@ -113,39 +91,17 @@ impl Reader {
             let refused = asked.iter().filter(|asked| !found[&asked.key].probed).count();
             Counters::add(&counters.probes_refused, refused);
         }
-        answer(batch, &found);
+        answer_all(batch, &found);
         None
     }
 }
 
-fn refuse_all(batch: Vec<LookUp>, failure: &Failure) {
-    for look_up in batch {
-        let plan = Arc::clone(&look_up.plan);
+fn refuse(batch: Vec<LookUp<Plan>>, failure: &Failure) {
+    if let Some(plan) = batch.first().map(|look_up| Arc::clone(&look_up.plan)) {
         let error = statement_error(OPERATION, plan.name(), failure, &|name| plan.has_name(name));
-        look_up.refuse(match error.kind() {
-            // A look-up has no values but those of its key.
-            ErrorKind::InvalidValue => {
-                let detail = format!("table `{}`: no row can have it", plan.name());
-                Error::new(ErrorKind::InvalidKey, OPERATION, detail)
-            }
-            _ => error,
-        });
+        refuse_all(batch, plan.name(), &error);
     }
 }
-
-/// What is known of a key.
-#[derive(Debug)]
-struct Found {
-    /// The record, if there is one.
-    record: Option<Record>,
-    /// Whether no transaction held it when it was read.
-    probed: bool,
-    /// Whether the key is the stored row's own, or there is surely no row that it could mean.
-    exact: bool,
-}
-
-/// A row's own key, if it can be spelled, and its record.
-type KeyedRow = (Option<Key>, Record);
 
 /// The statements of one batch and what they found.
 struct Query<'a> {
@@ -200,7 +156,7 @@ impl Query<'_> {
         let (row_count, is_exact) = (rows.len(), self.plan.mapping.key().is_exact());
         if let [one] = asked {
             let row = rows.into_iter().next();
-            self.found.insert(one.key.clone(), found_alone(&one.key, row, probing, is_exact));
+            self.found.insert(one.key.clone(), Found::alone(&one.key, row, probing, is_exact));
             return Ok(());
         }
         for (key, record) in rows {
@@ -213,11 +169,11 @@ impl Query<'_> {
                 continue;
             }
             let found = if is_exact || row_count == 0 {
-                found_alone(&one.key, None, probing, is_exact)
+                Found::alone(&one.key, None, probing, is_exact)
             } else {
                 // A row whose key is written otherwise (case, accents) may be this one: only the server knows.
                 let row = self.select(std::slice::from_ref(one), false).await?.pop();
-                found_alone(&one.key, row, false, is_exact)
+                Found::alone(&one.key, row, false, is_exact)
             };
             self.found.insert(one.key.clone(), found);
         }
@@ -233,7 +189,7 @@ impl Query<'_> {
         // Rounded up, so that a connection prepares few statements; the last key fills the places up.
         let count = asked.len().next_power_of_two();
         let padded = asked.iter().chain(asked.last().into_iter().cycle()).take(count);
-        let values: Vec<Value> = padded.flat_map(|asked| asked.values.iter().cloned()).collect();
+        let values: Vec<Value> = padded.flat_map(wires).collect();
         let sql = self.plan.select(count, if probing { Lock::Probe } else { Lock::None });
         let rows = self.session.run(&sql, values).await?.rows;
         let keyed = |row| {
@@ -241,29 +197,5 @@ impl Query<'_> {
             (self.plan.stored_key(&cells), self.plan.record(&cells))
         };
         Ok(rows.into_iter().map(keyed).collect())
-    }
-}
-
-/// What the only row for `key` says.
-fn found_alone(key: &Key, row: Option<KeyedRow>, probed: bool, is_exact: bool) -> Found {
-    match row {
-        Some((stored, record)) => Found { exact: stored.as_ref() == Some(key), record: Some(record), probed },
-        None => Found { record: None, probed, exact: is_exact },
-    }
-}
-
-/// Answers each caller from what was found.
-fn answer(batch: Vec<LookUp>, found: &HashMap<Key, Found>) {
-    for look_up in batch {
-        let loaded = |asked: &Asked| {
-            let found = &found[&asked.key];
-            Loaded {
-                record: found.record.clone(),
-                fillable: look_up.fill && found.probed && found.exact && asked.canonical,
-            }
-        };
-        let loaded = look_up.keys.iter().map(loaded).collect();
-        // A caller that left needs no answer.
-        let _ = look_up.reply.send(Ok(loaded));
     }
 }

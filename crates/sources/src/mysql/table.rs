@@ -5,18 +5,12 @@ use std::slice;
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Canonical, Error, ErrorKind, Fingerprint, Intent, Key, Loaded, Loader, Member, Prepared,
-    Result, Retry, Write, Writer,
+    BoxFuture, Canonical, Fingerprint, Intent, Key, Loaded, Loader, Member, Prepared, Result, Write, Writer,
 };
-use tokio::sync::oneshot;
-use tokio::time::timeout;
-use uuid::Uuid;
 
 use super::Shared;
 use super::plan::Plan;
-use super::reader::LookUp;
-use super::writer::{Order, Step};
-use crate::remote::closed;
+use crate::remote::{LookUp, Order, check_count};
 
 const LOAD: &str = "load a row";
 const WRITE: &str = "write a row";
@@ -69,36 +63,23 @@ impl MysqlTable {
         }
         check_count(LOAD, keys.len(), KEY_COUNT_MAX)?;
         let keys = keys.iter().map(|key| self.plan.asked(key)).collect::<Result<_>>()?;
-        let (reply, answer) = oneshot::channel();
-        let look_up =
-            LookUp { plan: Arc::clone(&self.plan), keys, fill: intent.fill, sent: intent.sent, reply };
-        self.shared.readers.give(LOAD, look_up)?;
-        self.answer(LOAD, answer).await
+        let (plan, fill, sent) = (Arc::clone(&self.plan), intent.fill, intent.sent);
+        let look_up = |reply| LookUp { plan, keys, fill, sent, reply };
+        self.shared.readers.ask(LOAD, self.shared.server.answer_limit(), || self.late(), look_up).await
     }
 
     async fn prepare(&self, writes: &[Write]) -> Result<Box<dyn Prepared>> {
         check_count(WRITE, writes.len(), WRITE_COUNT_MAX)?;
         self.plan.refuse_obstacle()?;
-        let step = |write| Step::new(&self.plan, write, Uuid::now_v7());
-        let steps = writes.iter().map(step).collect::<Result<_>>()?;
-        let (reply, answer) = oneshot::channel();
-        let order = Order { plan: Arc::clone(&self.plan), steps, reply };
-        self.shared.writers.give(WRITE, order)?;
-        let prepared = self.answer(WRITE, answer).await?;
+        let steps = writes.iter().map(|write| self.plan.step(write)).collect::<Result<_>>()?;
+        let order = |reply| Order { plan: Arc::clone(&self.plan), steps, reply };
+        let limit = self.shared.server.answer_limit();
+        let prepared = self.shared.writers.ask(WRITE, limit, || self.late(), order).await?;
         Ok(Box::new(prepared))
     }
 
-    /// Waits for a worker's answer. The worker has time-outs of its own; this one is for a queue that does
-    /// not move.
-    async fn answer<T>(&self, operation: &'static str, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
-        match timeout(self.shared.server.answer_limit(), answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(closed(operation)),
-            Err(_) => {
-                let detail = format!("table `{}`: no connection became free in time", self.plan.name());
-                Err(Error::new(ErrorKind::Timeout, operation, detail).with_retry(Retry::Safe))
-            }
-        }
+    fn late(&self) -> String {
+        format!("table `{}`: no connection became free in time", self.plan.name())
     }
 }
 
@@ -124,12 +105,4 @@ impl Writer for MysqlTable {
     fn prepare<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
         Box::pin(MysqlTable::prepare(self, writes))
     }
-}
-
-fn check_count(operation: &'static str, count: usize, max: usize) -> Result<()> {
-    if count <= max {
-        return Ok(());
-    }
-    let detail = format!("{count} at once, at most {max} are taken");
-    Err(Error::new(ErrorKind::TooLarge, operation, detail))
 }

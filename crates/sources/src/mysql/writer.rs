@@ -9,17 +9,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use throughline_core::{Change, Condition, Effect, Error, ErrorKind, Result, Target, Write};
-use tokio::sync::oneshot;
-use uuid::Uuid;
+use throughline_core::Effect;
 
 use super::client::{Role, Server, Session};
-use super::plan::{Asked, Plan};
+use super::plan::Plan;
 use super::transaction::{roll_back, settle};
 use super::worker::Work;
 use crate::queue::Job;
-use crate::remote::RemotePrepared;
-use crate::sql::Assignments;
+use crate::remote::{Order, RemotePrepared};
 
 mod apply;
 
@@ -31,67 +28,6 @@ const OPERATION: &str = "write a row";
 /// How often an order whose transaction the server ended because of a deadlock is begun anew.
 const DEADLOCK_COUNT_MAX: usize = 3;
 
-/// One write, read and checked as far as that goes without asking the server.
-#[derive(Debug)]
-pub(super) struct Step {
-    /// The row's key; `None` for a new row.
-    asked: Option<Asked>,
-    /// What the row becomes; `None` removes it.
-    assignments: Option<Assignments>,
-    condition: Condition,
-}
-
-impl Step {
-    /// Reads a write; `fresh` is the key of a new row for which nobody else makes one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidKey`] and [`ErrorKind::InvalidValue`].
-    pub(super) fn new(plan: &Plan, write: &Write, fresh: Uuid) -> Result<Self> {
-        let (asked, assignments) = match (&write.target, &write.change) {
-            (Target::Key(key), Change::Put { value, flags }) => {
-                let assignments = plan.mapping.replace(key, value, *flags)?;
-                (Some(plan.asked(key)?), Some(assignments))
-            }
-            (Target::Key(key), Change::Delete) => (Some(plan.asked(key)?), None),
-            (Target::New, Change::Put { value, flags }) => {
-                (None, Some(plan.mapping.create(value, *flags, fresh)?))
-            }
-            (Target::New, Change::Delete) => {
-                let detail = format!("table `{}`: a new record cannot be deleted", plan.name());
-                return Err(Error::new(ErrorKind::InvalidKey, OPERATION, detail));
-            }
-        };
-        Ok(Self { asked, assignments, condition: write.condition.clone() })
-    }
-}
-
-/// One caller's writes, for one transaction.
-#[derive(Debug)]
-pub(super) struct Order {
-    pub(super) plan: Arc<Plan>,
-    pub(super) steps: Vec<Step>,
-    pub(super) reply: oneshot::Sender<Result<RemotePrepared>>,
-}
-
-impl Job for Order {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn weight(&self) -> usize {
-        1
-    }
-
-    fn joins(&self, _other: &Self) -> bool {
-        false
-    }
-
-    fn refuse(self, error: Error) {
-        // A caller that left needs no answer, here and below.
-        let _ = self.reply.send(Err(error));
-    }
-}
-
 /// Carries orders out.
 #[derive(Debug)]
 pub(super) struct OrderWork {
@@ -99,11 +35,15 @@ pub(super) struct OrderWork {
 }
 
 impl Work for OrderWork {
-    type Job = Order;
+    type Job = Order<Plan>;
 
     const ROLE: Role = Role::Writer;
 
-    async fn run(&self, session: &mut Session, batch: Vec<Order>) -> std::result::Result<(), Vec<Order>> {
+    async fn run(
+        &self,
+        session: &mut Session,
+        batch: Vec<Order<Plan>>,
+    ) -> std::result::Result<(), Vec<Order<Plan>>> {
         let mut lost = Vec::new();
         for order in batch {
             if let Err(order) = self.carry_out(session, order).await {
@@ -116,7 +56,11 @@ impl Work for OrderWork {
 
 impl OrderWork {
     /// Gives the order back when the connection was lost before its COMMIT: then nothing was done.
-    async fn carry_out(&self, session: &mut Session, order: Order) -> std::result::Result<(), Order> {
+    async fn carry_out(
+        &self,
+        session: &mut Session,
+        order: Order<Plan>,
+    ) -> std::result::Result<(), Order<Plan>> {
         match run_steps(session, &order).await {
             Ok(effects) => {
                 let (prepared, decision) = RemotePrepared::new(order.plan.name(), effects);
@@ -138,7 +82,7 @@ impl OrderWork {
     }
 }
 
-async fn run_steps(session: &mut Session, order: &Order) -> std::result::Result<Vec<Effect>, Stop> {
+async fn run_steps(session: &mut Session, order: &Order<Plan>) -> std::result::Result<Vec<Effect>, Stop> {
     let mut deadlock_count = 0;
     loop {
         let mut apply = Apply::new(session, &order.plan);

@@ -9,77 +9,34 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use throughline_core::{
     BoxFuture, Effect, Error, ErrorKind, Executed, Hold, Key, Member, Parameter, Prepared, Record, Result,
-    Retry, Transaction, Transactions, Write,
+    Transaction, Transactions, Write,
 };
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
-use uuid::Uuid;
 
 use super::PostgresSource;
 use super::cell::Wire;
 use super::client::{Role, Server, Session};
 use super::coupling::{LOCK, array};
-use super::map::{Failure, statement_error};
-use super::plan::{Cells, Plan};
+use super::map::statement_error;
+use super::plan::{Cells, Plan, wires};
 use super::statement::BEGIN as BEGIN_STATEMENT;
 use super::transaction::{roll_back, settle};
 use super::worker::Work;
-use super::writer::{Apply, Step};
+use super::writer::Apply;
 use crate::queue::Job;
-use crate::remote::{RemotePrepared, closed};
-use crate::transaction::{Command, Ended, RemoteTransaction, answer, no_row_to_touch, too_many_rows};
+use crate::remote::{Begin, RemotePrepared, begin};
+use crate::transaction::{Command, Members, UNKNOWN_TABLE, answer, no_row_to_touch, not_run, too_many_rows};
 
 const BEGIN: &str = "begin a transaction";
 const READ: &str = "read a row in a transaction";
 const EXECUTE: &str = "run a statement of the application";
 
-/// The resources' tables, by the numbers that transactions name them by.
-pub(super) type Members = Arc<Mutex<Vec<Arc<Plan>>>>;
-
-/// A caller that wants a transaction.
-#[derive(Debug)]
-pub(super) struct Begin {
-    reply: oneshot::Sender<Result<RemoteTransaction>>,
-}
-
-impl Job for Begin {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn weight(&self) -> usize {
-        1
-    }
-
-    fn joins(&self, _other: &Self) -> bool {
-        false
-    }
-
-    fn refuse(self, error: Error) {
-        // A caller that left needs no answer.
-        let _ = self.reply.send(Err(error));
-    }
-}
-
 impl Transactions for PostgresSource {
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Transaction>>> {
-        Box::pin(async {
-            let (reply, answer) = oneshot::channel();
-            self.shared.transactions.give(BEGIN, Begin { reply })?;
-            match timeout(self.shared.server.answer_limit(), answer).await {
-                Ok(Ok(transaction)) => Ok(Box::new(transaction?) as Box<dyn Transaction>),
-                Ok(Err(_)) => Err(closed(BEGIN)),
-                Err(_) => {
-                    let detail = "all connections for transactions are in use: end some, or end them sooner";
-                    Err(Error::new(ErrorKind::Timeout, BEGIN, detail).with_retry(Retry::Safe))
-                }
-            }
-        })
+        Box::pin(begin(&self.shared.transactions, self.shared.server.answer_limit()))
     }
 }
 
@@ -87,7 +44,7 @@ impl Transactions for PostgresSource {
 #[derive(Debug)]
 pub(super) struct OpenWork {
     pub(super) server: Arc<Server>,
-    pub(super) members: Members,
+    pub(super) members: Members<Plan>,
 }
 
 impl Work for OpenWork {
@@ -119,7 +76,7 @@ impl Work for OpenWork {
 /// What one transaction has done so far.
 struct Open<'a> {
     session: &'a Session,
-    members: &'a Members,
+    members: &'a Members<Plan>,
     /// The numbers of the keys' locks that are still to be taken.
     numbers: BTreeSet<i32>,
 }
@@ -127,29 +84,11 @@ struct Open<'a> {
 impl OpenWork {
     /// Serves one transaction to its end.
     async fn serve(&self, session: &Session, begin: Begin) {
-        let ended = Ended::default();
-        let (commands, mut inbox) = mpsc::channel(1);
-        let remote = RemoteTransaction::new(move |command| commands.try_send(command).is_ok(), ended.clone());
-        // A caller that left drops its end, and that ends the transaction.
-        let _ = begin.reply.send(Ok(remote));
         let config = self.server.config();
         let idle = Duration::from_millis(config.prepared_life_ms);
-        let until = Instant::now() + Duration::from_millis(config.transaction_life_ms);
+        let mut inbox = begin.accept(idle, Duration::from_millis(config.transaction_life_ms));
         let mut open = Open { session, members: &self.members, numbers: BTreeSet::new() };
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let command = match timeout(idle.min(left), inbox.recv()).await {
-                Ok(Some(command)) => command,
-                Ok(None) => break,
-                Err(_) if left <= idle => {
-                    ended.set_late("the transaction was open for too long");
-                    break;
-                }
-                Err(_) => {
-                    ended.set_late("nothing was asked of the transaction for too long");
-                    break;
-                }
-            };
+        while let Some(command) = inbox.next().await {
             if let Command::Prepare { reply } = command {
                 if let Err(error) = open.lock().await {
                     let _ = reply.send(Err(error));
@@ -184,13 +123,6 @@ impl Open<'_> {
         }
     }
 
-    fn plan(&self, member: Member) -> Result<Arc<Plan>> {
-        let plan = self.members.lock().get(member.0 as usize).cloned();
-        plan.ok_or_else(|| {
-            Error::new(ErrorKind::Configuration, READ, "the source never gave this number to a resource")
-        })
-    }
-
     async fn row(&self, plan: &Plan, key: &Key, hold: Hold) -> Result<Option<Cells>> {
         let sql = match hold {
             Hold::Free => plan.statements.select_one(),
@@ -198,7 +130,7 @@ impl Open<'_> {
         };
         let asked = plan.asked(key)?;
         self.session.count_round_trip();
-        let cells = match self.session.run(&sql, &asked.wires()).await {
+        let cells = match self.session.run(&sql, &wires(&asked)).await {
             Ok(rows) => rows.first().map(|row| plan.cells(row)).transpose(),
             Err(failure) => Err(failure),
         };
@@ -206,15 +138,15 @@ impl Open<'_> {
     }
 
     async fn read(&self, member: Member, key: &Key, hold: Hold) -> Result<Option<Record>> {
-        let plan = self.plan(member)?;
+        let plan = self.members.plan(member)?;
         let cells = self.row(&plan, key, hold).await?;
         Ok(cells.map(|cells| plan.record(&cells)))
     }
 
     async fn write(&mut self, member: Member, write: &Write) -> Result<Effect> {
-        let plan = self.plan(member)?;
+        let plan = self.members.plan(member)?;
         plan.refuse_obstacle()?;
-        let step = Step::new(&plan, write, Uuid::now_v7())?;
+        let step = plan.step(write)?;
         let effect = Apply::within(self.session, &plan).one(&step).await;
         let effect = effect.map_err(|stop| stop.into_error(&plan))?;
         if let Effect::Stored { key, .. } | Effect::Deleted { key } = &effect {
@@ -224,7 +156,7 @@ impl Open<'_> {
     }
 
     async fn touch(&mut self, member: Member, key: &Key) -> Result<Key> {
-        let plan = self.plan(member)?;
+        let plan = self.members.plan(member)?;
         plan.refuse_obstacle()?;
         let key = if plan.mapping.key().is_exact() {
             plan.asked(key)?.key
@@ -262,16 +194,9 @@ impl Open<'_> {
                 Ok(Executed { changed, rows })
             }
             Ok(None) => Err(too_many_rows()),
-            Err(failure) => Err(own_error(&failure)),
+            Err(failure) => Err(not_run(&statement_error(EXECUTE, UNKNOWN_TABLE, &failure, &|_| false))),
         }
     }
-}
-
-/// What went wrong with a statement of which we know no table.
-fn own_error(failure: &Failure) -> Error {
-    let error = statement_error(EXECUTE, "?", failure, &|_| false);
-    let detail = error.detail().replace("table `?`", "the application's statement");
-    Error::new(error.kind(), EXECUTE, detail).with_retry(error.retry())
 }
 
 fn to_wire(parameter: &Parameter) -> Wire {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the workers must know of a resource's table.
 
-use throughline_core::{Canonical, Error, ErrorKind, Key, Record, Result};
+use throughline_core::{Error, ErrorKind, Key, Record, Result, Write};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::cell::{Wire, from_row, to_wire};
 use super::coupling::LockNumbers;
 use super::map::Failure;
 use super::statement::Statements;
-use crate::sql::{Mapping, Value, push_quoted, text_of_value};
+use crate::remote::{Asked, Step};
+use crate::sql::{Assignment, Assignments, Mapping, Value, push_quoted, text_of_value};
 
 /// A table's mapping with its statements.
 #[derive(Debug)]
@@ -28,22 +30,9 @@ pub(super) struct Plan {
     pub(super) constraints: Vec<String>,
 }
 
-/// A key as it was asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    /// The canonical key, as far as it can be known without asking the server.
-    pub(super) key: Key,
-    /// Whether that is the key that was asked for.
-    pub(super) canonical: bool,
-    /// Its values.
-    pub(super) values: Vec<Value>,
-}
-
-impl Asked {
-    /// Its values as the server takes them, one by one.
-    pub(super) fn wires(&self) -> Vec<Wire> {
-        self.values.iter().map(to_wire).collect()
-    }
+/// The values of one key as the server takes them.
+pub(super) fn wires(asked: &Asked) -> Vec<Wire> {
+    asked.values.iter().map(to_wire).collect()
 }
 
 /// The values of many keys, an array for each of the key's columns.
@@ -99,10 +88,35 @@ impl Plan {
             let detail = format!("table `{}`: PostgreSQL's text has no character U+0000", self.name());
             return Err(Error::new(ErrorKind::InvalidKey, "read a key", detail));
         }
-        Ok(match canonical {
-            Canonical::Same => Asked { key: key.clone(), canonical: true, values },
-            Canonical::Other(key) => Asked { key, canonical: false, values },
-        })
+        Ok(Asked::new(key, values, canonical))
+    }
+
+    /// Reads a write.
+    ///
+    /// # Errors
+    /// As [`Step::new`].
+    pub(super) fn step(&self, write: &Write) -> Result<Step> {
+        let step = Step::new(&self.mapping, |key| self.asked(key), write, Uuid::now_v7())?;
+        if let Some(assignments) = &step.assignments {
+            self.refuse_zero(assignments)?;
+        }
+        Ok(step)
+    }
+
+    /// The server would refuse the character U+0000 too, but could not say in which column it stands.
+    fn refuse_zero(&self, assignments: &Assignments) -> Result<()> {
+        let table = self.mapping.table();
+        let zero = |value: &Assignment| matches!(value, Assignment::Value(value) if holds_zero(value));
+        let column = assignments.columns.iter().find(|(_, value)| zero(value)).map(|(place, _)| *place);
+        let key = assignments.key.iter().position(|value| value.as_ref().is_some_and(holds_zero));
+        match column.or_else(|| key.map(|at| table.primary_key[at])) {
+            Some(place) => {
+                let name = &table.columns[place].name;
+                let detail = format!("table `{}`: column `{name}` takes no character U+0000", self.name());
+                Err(Error::new(ErrorKind::InvalidValue, "write a row", detail))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The cells of a row that one of the statements returned.

@@ -6,49 +6,19 @@ use std::sync::Arc;
 
 use futures_util::future::maybe_done;
 use futures_util::poll;
-use throughline_core::{Error, ErrorKind, Key, Loaded, Record, Result, Sent};
-use tokio::sync::oneshot;
+use throughline_core::Key;
 use tokio_postgres::Row;
 
 use super::cell::Wire;
 use super::client::{Role, Server, Session};
 use super::coupling::{PROBE, PROBE_LEN_MAX, array};
 use super::map::{Failure, statement_error};
-use super::plan::{Asked, Plan, arrays};
+use super::plan::{Plan, arrays, wires};
 use super::stats::Counters;
 use super::worker::Work;
-use crate::queue::Job;
+use crate::remote::{Asked, Found, KeyedRow, LookUp, answer_all, refuse_all};
 
 const OPERATION: &str = "load a row";
-
-/// One caller's look-up.
-#[derive(Debug)]
-pub(super) struct LookUp {
-    pub(super) plan: Arc<Plan>,
-    pub(super) keys: Vec<Asked>,
-    pub(super) fill: bool,
-    pub(super) sent: Sent,
-    pub(super) reply: oneshot::Sender<Result<Vec<Loaded>>>,
-}
-
-impl Job for LookUp {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn weight(&self) -> usize {
-        self.keys.len()
-    }
-
-    fn joins(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.plan, &other.plan) && self.fill == other.fill
-    }
-
-    fn refuse(self, error: Error) {
-        // A caller that left needs no answer, here and below.
-        let _ = self.reply.send(Err(error));
-    }
-}
 
 /// Answers look-ups.
 #[derive(Debug)]
@@ -57,13 +27,17 @@ pub(super) struct Reader {
 }
 
 impl Work for Reader {
-    type Job = LookUp;
+    type Job = LookUp<Plan>;
 
     const ROLE: Role = Role::Reader;
     /// Enough that the next batch is at the server when one ends; more would only make the batches smaller.
     const DEPTH: usize = 2;
 
-    async fn run(&self, session: &Session, batch: Vec<LookUp>) -> std::result::Result<(), Vec<LookUp>> {
+    async fn run(
+        &self,
+        session: &Session,
+        batch: Vec<LookUp<Plan>>,
+    ) -> std::result::Result<(), Vec<LookUp<Plan>>> {
         let mut todo = vec![batch];
         while let Some(batch) = todo.pop() {
             let Some((mut batch, failure)) = self.read(session, batch).await else {
@@ -79,7 +53,7 @@ impl Work for Reader {
                     let second = batch.split_off(batch.len() / 2);
                     todo.extend([second, batch]);
                 }
-                failure => refuse_all(batch, &failure),
+                failure => refuse(batch, &failure),
             }
         }
         Ok(())
@@ -88,7 +62,11 @@ impl Work for Reader {
 
 impl Reader {
     /// Reads all keys of a batch; gives it back with the reason when that fails.
-    async fn read(&self, session: &Session, batch: Vec<LookUp>) -> Option<(Vec<LookUp>, Failure)> {
+    async fn read(
+        &self,
+        session: &Session,
+        batch: Vec<LookUp<Plan>>,
+    ) -> Option<(Vec<LookUp<Plan>>, Failure)> {
         let first = batch.first()?;
         let (plan, fill) = (Arc::clone(&first.plan), first.fill);
         let mut known = HashSet::new();
@@ -107,41 +85,19 @@ impl Reader {
             let refused = asked.iter().filter(|asked| !found[&asked.key].probed).count();
             Counters::add(&counters.probes_refused, refused);
         }
-        answer(batch, &found);
+        answer_all(batch, &found);
         None
     }
 }
 
-fn refuse_all(batch: Vec<LookUp>, failure: &Failure) {
-    for look_up in batch {
-        let plan = Arc::clone(&look_up.plan);
+type Outcome<T> = std::result::Result<T, Failure>;
+
+fn refuse(batch: Vec<LookUp<Plan>>, failure: &Failure) {
+    if let Some(plan) = batch.first().map(|look_up| Arc::clone(&look_up.plan)) {
         let error = statement_error(OPERATION, plan.name(), failure, &|name| plan.has_name(name));
-        look_up.refuse(match error.kind() {
-            // A look-up has no values but those of its key.
-            ErrorKind::InvalidValue => {
-                let detail = format!("table `{}`: no row can have it", plan.name());
-                Error::new(ErrorKind::InvalidKey, OPERATION, detail)
-            }
-            _ => error,
-        });
+        refuse_all(batch, plan.name(), &error);
     }
 }
-
-/// What is known of a key.
-#[derive(Debug)]
-struct Found {
-    /// The record, if there is one.
-    record: Option<Record>,
-    /// Whether no transaction held the key's lock before the snapshot.
-    probed: bool,
-    /// Whether the key is the stored row's own, or there is surely no row that it could mean.
-    exact: bool,
-}
-
-/// A row's own key, if it can be spelled, and its record.
-type KeyedRow = (Option<Key>, Record);
-
-type Outcome<T> = std::result::Result<T, Failure>;
 
 /// The statements of one batch.
 struct Query<'a> {
@@ -157,7 +113,7 @@ impl Query<'_> {
         let is_granted = |key: &Key| fill && granted.contains(&self.plan.numbers.of(key));
         if let [one] = asked {
             let row = rows.into_iter().next();
-            let found = found_alone(&one.key, row, is_granted(&one.key), is_exact);
+            let found = Found::alone(&one.key, row, is_granted(&one.key), is_exact);
             return Ok(HashMap::from([(one.key.clone(), found)]));
         }
         let row_count = rows.len();
@@ -174,11 +130,11 @@ impl Query<'_> {
                 continue;
             }
             let unclear = if is_exact || row_count == 0 {
-                found_alone(&one.key, None, is_granted(&one.key), is_exact)
+                Found::alone(&one.key, None, is_granted(&one.key), is_exact)
             } else {
                 // A row whose key is written otherwise (case, accents) may be this one: only the server knows.
                 let row = self.select(std::slice::from_ref(one)).await?.pop();
-                found_alone(&one.key, row, false, is_exact)
+                Found::alone(&one.key, row, false, is_exact)
             };
             found.insert(one.key.clone(), unclear);
         }
@@ -236,7 +192,7 @@ impl Query<'_> {
         asked: &[Asked],
     ) -> Outcome<Vec<KeyedRow>> {
         let values = match asked {
-            [one] => one.wires(),
+            [one] => wires(one),
             many => arrays(many),
         };
         Counters::add(&self.counters.read_statements, 1);
@@ -253,28 +209,4 @@ impl Query<'_> {
 fn granted_number(row: &Row) -> Option<i32> {
     let granted: bool = row.try_get(1).ok()?;
     row.try_get(0).ok().filter(|_| granted)
-}
-
-/// What the only row for `key` says.
-fn found_alone(key: &Key, row: Option<KeyedRow>, probed: bool, is_exact: bool) -> Found {
-    match row {
-        Some((stored, record)) => Found { exact: stored.as_ref() == Some(key), record: Some(record), probed },
-        None => Found { record: None, probed, exact: is_exact },
-    }
-}
-
-/// Answers each caller from what was found.
-fn answer(batch: Vec<LookUp>, found: &HashMap<Key, Found>) {
-    for look_up in batch {
-        let loaded = |asked: &Asked| {
-            let found = &found[&asked.key];
-            Loaded {
-                record: found.record.clone(),
-                fillable: look_up.fill && found.probed && found.exact && asked.canonical,
-            }
-        };
-        let loaded = look_up.keys.iter().map(loaded).collect();
-        // A caller that left needs no answer.
-        let _ = look_up.reply.send(Ok(loaded));
-    }
 }

@@ -9,17 +9,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use throughline_core::{Change, Condition, Effect, Error, ErrorKind, Result, Target, Write};
-use tokio::sync::oneshot;
-use uuid::Uuid;
+use throughline_core::Effect;
 
 use super::client::{Role, Server, Session};
-use super::plan::{Asked, Plan, holds_zero};
+use super::plan::Plan;
 use super::transaction::{roll_back, settle};
 use super::worker::Work;
 use crate::queue::Job;
-use crate::remote::RemotePrepared;
-use crate::sql::{Assignment, Assignments};
+use crate::remote::{Order, RemotePrepared};
 
 mod apply;
 
@@ -31,86 +28,6 @@ const OPERATION: &str = "write a row";
 /// How often an order whose transaction the server ended because of a deadlock is begun anew.
 const DEADLOCK_COUNT_MAX: usize = 3;
 
-/// One write, read and checked as far as that goes without asking the server.
-#[derive(Debug)]
-pub(super) struct Step {
-    /// The row's key; `None` for a new row.
-    asked: Option<Asked>,
-    /// What the row becomes; `None` removes it.
-    assignments: Option<Assignments>,
-    condition: Condition,
-}
-
-impl Step {
-    /// Reads a write; `fresh` is the key of a new row for which nobody else makes one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidKey`] and [`ErrorKind::InvalidValue`].
-    pub(super) fn new(plan: &Plan, write: &Write, fresh: Uuid) -> Result<Self> {
-        let (asked, assignments) = match (&write.target, &write.change) {
-            (Target::Key(key), Change::Put { value, flags }) => {
-                let assignments = plan.mapping.replace(key, value, *flags)?;
-                (Some(plan.asked(key)?), Some(assignments))
-            }
-            (Target::Key(key), Change::Delete) => (Some(plan.asked(key)?), None),
-            (Target::New, Change::Put { value, flags }) => {
-                (None, Some(plan.mapping.create(value, *flags, fresh)?))
-            }
-            (Target::New, Change::Delete) => {
-                let detail = format!("table `{}`: a new record cannot be deleted", plan.name());
-                return Err(Error::new(ErrorKind::InvalidKey, OPERATION, detail));
-            }
-        };
-        if let Some(assignments) = &assignments {
-            refuse_zero(plan, assignments)?;
-        }
-        Ok(Self { asked, assignments, condition: write.condition.clone() })
-    }
-}
-
-/// The server would refuse the character U+0000 too, but could not say in which column it stands.
-fn refuse_zero(plan: &Plan, assignments: &Assignments) -> Result<()> {
-    let table = plan.mapping.table();
-    let zero = |value: &Assignment| matches!(value, Assignment::Value(value) if holds_zero(value));
-    let column = assignments.columns.iter().find(|(_, value)| zero(value)).map(|(place, _)| *place);
-    let key = assignments.key.iter().position(|value| value.as_ref().is_some_and(holds_zero));
-    match column.or_else(|| key.map(|at| table.primary_key[at])) {
-        Some(place) => {
-            let name = &table.columns[place].name;
-            let detail = format!("table `{}`: column `{name}` takes no character U+0000", plan.name());
-            Err(Error::new(ErrorKind::InvalidValue, OPERATION, detail))
-        }
-        None => Ok(()),
-    }
-}
-
-/// One caller's writes, for one transaction.
-#[derive(Debug)]
-pub(super) struct Order {
-    pub(super) plan: Arc<Plan>,
-    pub(super) steps: Vec<Step>,
-    pub(super) reply: oneshot::Sender<Result<RemotePrepared>>,
-}
-
-impl Job for Order {
-    fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    fn weight(&self) -> usize {
-        1
-    }
-
-    fn joins(&self, _other: &Self) -> bool {
-        false
-    }
-
-    fn refuse(self, error: Error) {
-        // A caller that left needs no answer, here and below.
-        let _ = self.reply.send(Err(error));
-    }
-}
-
 /// Carries orders out.
 #[derive(Debug)]
 pub(super) struct OrderWork {
@@ -118,13 +35,17 @@ pub(super) struct OrderWork {
 }
 
 impl Work for OrderWork {
-    type Job = Order;
+    type Job = Order<Plan>;
 
     const ROLE: Role = Role::Writer;
     /// A transaction has its connection for itself.
     const DEPTH: usize = 1;
 
-    async fn run(&self, session: &Session, batch: Vec<Order>) -> std::result::Result<(), Vec<Order>> {
+    async fn run(
+        &self,
+        session: &Session,
+        batch: Vec<Order<Plan>>,
+    ) -> std::result::Result<(), Vec<Order<Plan>>> {
         let mut lost = Vec::new();
         for order in batch {
             if let Err(order) = self.carry_out(session, order).await {
@@ -137,7 +58,7 @@ impl Work for OrderWork {
 
 impl OrderWork {
     /// Gives the order back when the connection was lost before its COMMIT: then nothing was done.
-    async fn carry_out(&self, session: &Session, order: Order) -> std::result::Result<(), Order> {
+    async fn carry_out(&self, session: &Session, order: Order<Plan>) -> std::result::Result<(), Order<Plan>> {
         match run_steps(session, &order).await {
             Ok(effects) => {
                 let (prepared, decision) = RemotePrepared::new(order.plan.name(), effects);
@@ -159,7 +80,7 @@ impl OrderWork {
     }
 }
 
-async fn run_steps(session: &Session, order: &Order) -> std::result::Result<Vec<Effect>, Stop> {
+async fn run_steps(session: &Session, order: &Order<Plan>) -> std::result::Result<Vec<Effect>, Stop> {
     let mut deadlock_count = 0;
     loop {
         let mut apply = Apply::new(session, &order.plan, order.steps.len());

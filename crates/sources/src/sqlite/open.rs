@@ -10,11 +10,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use rusqlite::types::ValueRef;
 use throughline_core::{
-    BoxFuture, Effect, Error, ErrorKind, Executed, Key, Member, Parameter, Prepared, Record, Result,
-    Transaction, Transactions, Write,
+    BoxFuture, Effect, Executed, Key, Member, Parameter, Prepared, Record, Result, Transaction, Transactions,
+    Write,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -31,9 +30,6 @@ use crate::transaction::{Command, Ended, RemoteTransaction, answer, no_row_to_to
 const BEGIN: &str = "begin a transaction";
 const READ: &str = "read a row in a transaction";
 const EXECUTE: &str = "run a statement of the application";
-
-/// The resources' tables, by the numbers that transactions name them by.
-pub(super) type Members = Arc<Mutex<Vec<Arc<Plan>>>>;
 
 /// How long a transaction may be open.
 #[derive(Clone, Copy, Debug)]
@@ -119,12 +115,8 @@ impl Writer {
             let command = match inbox.recv_timeout(self.life.idle.min(left)) {
                 Ok(command) => command,
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) if left <= self.life.idle => {
-                    ended.set_late("the transaction was open for too long");
-                    return None;
-                }
                 Err(RecvTimeoutError::Timeout) => {
-                    ended.set_late("nothing was asked of the transaction for too long");
+                    ended.set_late(self.life.idle, left);
                     return None;
                 }
             };
@@ -169,9 +161,7 @@ impl Writer {
     }
 
     fn plan(&self, member: Member) -> Result<Arc<Plan>> {
-        let plan = self.members.lock().get(member.0 as usize).cloned().ok_or_else(|| {
-            Error::new(ErrorKind::Configuration, READ, "the source never gave this number to a resource")
-        })?;
+        let plan = self.members.plan(member)?;
         let table = plan.mapping.table();
         refuse_if_altered(READ, &self.tables[plan.table].altered, &table.name)?;
         Ok(plan)

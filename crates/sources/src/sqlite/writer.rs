@@ -14,14 +14,14 @@ use super::apply::{Step, WRITE};
 use super::catalogue;
 use super::held::Held;
 use super::map::is_io;
-use super::open::{Life, Members};
+use super::open::Life;
 use super::outbox::Found;
 use super::plan::Plan;
 use super::prepared::{SqlitePrepared, Verdict, prepared};
 use super::queue::{Queue, Waiting};
 use super::stats::Counters;
 use crate::sql::outbox::KeyMaps;
-use crate::transaction::RemoteTransaction;
+use crate::transaction::{Members, RemoteTransaction};
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(super) struct Writer {
     pub(super) tables: Arc<[SourceTable]>,
     pub(super) prepared_wait: Duration,
     pub(super) life: Life,
-    pub(super) members: Members,
+    pub(super) members: Members<Plan>,
     /// The tables with triggers of ours.
     pub(super) fed: KeyMaps,
     pub(super) seen: Seen,

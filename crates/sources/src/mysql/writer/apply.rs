@@ -4,11 +4,12 @@
 use mysql_async::Value as Wire;
 use throughline_core::{Condition, Effect, Error, ErrorKind, Key, Refusal, Retry, Version};
 
-use super::{OPERATION, Step};
+use super::OPERATION;
 use crate::mysql::cell::to_wire;
 use crate::mysql::client::Session;
 use crate::mysql::map::{Failure, statement_error};
-use crate::mysql::plan::{Asked, Cells, Plan};
+use crate::mysql::plan::{Cells, Plan, wires};
+use crate::remote::{Asked, Step};
 use crate::sql::{Assignments, Kind, Lock, Value};
 
 /// How often a put turns from UPDATE to INSERT and back, because others insert and delete the same row.
@@ -169,18 +170,18 @@ impl<'a> Apply<'a> {
             |key: Option<Key>| key.map_or(Effect::Refused(Refusal::Absent), |key| Effect::Deleted { key });
         if self.plan.mapping.key().is_exact() {
             let sql = self.plan.statements.delete();
-            let met = self.session.run(&sql, asked.values.clone()).await?.met > 0;
+            let met = self.session.run(&sql, wires(asked)).await?.met > 0;
             return Ok(deleted(met.then(|| asked.key.clone())));
         }
         let row = if self.session.flavour().delete_returns() {
             let sql = self.plan.statements.delete_returning();
-            let rows = self.session.run(&sql, asked.values.clone()).await?.rows;
+            let rows = self.session.run(&sql, wires(asked)).await?.rows;
             rows.into_iter().next().map(|row| self.plan.cells(row))
         } else {
             let row = self.select(asked, Lock::Write).await?;
             if row.is_some() {
                 let sql = self.plan.statements.delete();
-                self.session.run(&sql, asked.values.clone()).await?;
+                self.session.run(&sql, wires(asked)).await?;
             }
             row
         };
@@ -298,7 +299,7 @@ impl<'a> Apply<'a> {
 
     async fn select(&mut self, asked: &Asked, lock: Lock) -> Outcome<Option<Cells>> {
         let sql = self.plan.select(1, lock);
-        let rows = self.session.run(&sql, asked.values.clone()).await?.rows;
+        let rows = self.session.run(&sql, wires(asked)).await?.rows;
         Ok(rows.into_iter().next().map(|row| self.plan.cells(row)))
     }
 
@@ -312,7 +313,6 @@ impl<'a> Apply<'a> {
 }
 
 /// The values of a statement: those of its columns, then those of its key.
-fn bound(values: Vec<&Value>, key: &[Wire]) -> Vec<Wire> {
-    let columns = values.into_iter().map(|value| to_wire(Value::clone(value)));
-    columns.chain(key.iter().cloned()).collect()
+fn bound(values: Vec<&Value>, key: &[Value]) -> Vec<Wire> {
+    values.into_iter().chain(key).map(|value| to_wire(value.clone())).collect()
 }

@@ -9,13 +9,14 @@ use futures_util::poll;
 use throughline_core::{Condition, Effect, Error, ErrorKind, Key, Refusal, Retry, Version};
 use tokio_postgres::Row;
 
-use super::{OPERATION, Step};
+use super::OPERATION;
 use crate::postgres::cell::Wire;
 use crate::postgres::client::Session;
 use crate::postgres::coupling::{LOCK, array};
 use crate::postgres::map::{Failure, statement_error};
-use crate::postgres::plan::{Asked, Cells, Plan};
+use crate::postgres::plan::{Cells, Plan, wires};
 use crate::postgres::statement::{BEGIN, Bound};
+use crate::remote::{Asked, Step};
 use crate::sql::Assignments;
 
 /// How often a put turns from UPDATE to INSERT and back, because others insert and delete the same row.
@@ -192,7 +193,7 @@ impl<'a> Apply<'a> {
     /// Deletes the row and tells its own key.
     async fn remove(&mut self, asked: &Asked) -> Outcome<Effect> {
         let number = self.number_of(Some(asked));
-        let row = self.change(self.plan.statements.delete(&asked.wires(), number), number).await?;
+        let row = self.change(self.plan.statements.delete(&wires(asked), number), number).await?;
         Ok(match row {
             Some(cells) => Effect::Deleted { key: self.key_of(&cells, asked) },
             None => Effect::Refused(Refusal::Absent),
@@ -216,7 +217,7 @@ impl<'a> Apply<'a> {
         versions: Option<(usize, &[i64])>,
     ) -> Outcome<Option<Effect>> {
         let number = self.number_of(Some(asked));
-        let cells = match self.plan.statements.update(assignments, &asked.wires(), versions, number) {
+        let cells = match self.plan.statements.update(assignments, &wires(asked), versions, number) {
             Some(bound) => self.change(bound, number).await?,
             // The table has nothing but its key: locking the row is all that there is to do.
             None => self.select_locked(asked).await?,
@@ -243,7 +244,7 @@ impl<'a> Apply<'a> {
     }
 
     async fn select_locked(&mut self, asked: &Asked) -> Outcome<Option<Cells>> {
-        let rows = self.run(&self.plan.statements.select_locked(), &asked.wires()).await?;
+        let rows = self.run(&self.plan.statements.select_locked(), &wires(asked)).await?;
         Ok(rows.first().map(|row| self.plan.cells(row)).transpose()?)
     }
 
@@ -276,7 +277,7 @@ impl<'a> Apply<'a> {
         for effect in effects {
             if let Effect::Stored { key, record, .. } = effect {
                 let asked = self.plan.asked(key)?;
-                let rows = self.run(&self.plan.statements.select_one(), &asked.wires()).await?;
+                let rows = self.run(&self.plan.statements.select_one(), &wires(&asked)).await?;
                 let cells = rows.first().map(|row| self.plan.cells(row)).transpose()?;
                 *record = cells.map(|cells| self.plan.record(&cells));
             }
