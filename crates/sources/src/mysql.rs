@@ -44,7 +44,6 @@ use crate::transaction::Members;
 pub use crate::Password;
 pub use config::MysqlConfig;
 pub use control::{MysqlControl, install, install_script};
-pub use outbox::MysqlFeed;
 pub use stats::MysqlStats;
 pub use table::MysqlTable;
 

@@ -47,7 +47,6 @@ use crate::transaction::Members;
 
 pub use crate::Password;
 pub use config::PostgresConfig;
-pub use outbox::PostgresFeed;
 pub use stats::PostgresStats;
 pub use table::PostgresTable;
 

@@ -3,6 +3,7 @@
 //! server that is lost. Each server's own part (statements, sessions, error numbers) is in its own folder.
 
 mod begin;
+mod feed;
 mod look_up;
 mod order;
 mod outage;
@@ -10,6 +11,8 @@ mod prepared;
 mod workers;
 
 pub(crate) use begin::{Begin, begin};
+pub use feed::OutboxFeed;
+pub(crate) use feed::{FeedOrder, TAKE, triggers_gone};
 pub(crate) use look_up::{Asked, Found, KeyedRow, LookUp, answer_all, refuse_all};
 pub(crate) use order::{Order, Step};
 pub(crate) use outage::{closed, commit_unknown, connection_lost, no_answer, unreachable};

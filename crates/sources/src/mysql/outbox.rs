@@ -19,42 +19,20 @@ mod install;
 mod poll;
 mod take;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use throughline_core::{Batch, BoxFuture, Effect, Error, ErrorKind, Feed, Prepared, Receipt, Result, Tasks};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use throughline_core::{Error, ErrorKind, Result, Tasks};
+use tokio::sync::mpsc;
 
 use self::poll::Poll;
 use super::MysqlSource;
 use super::client::{Role, Server, Session};
 use super::map::{Failure, statement_error};
 use super::transaction::settle;
-use crate::remote::{RemotePrepared, closed};
-use crate::sql::Consumer;
-use crate::sql::Table;
+use crate::remote::{FeedOrder, OutboxFeed, TAKE};
 use crate::sql::outbox::{KeyMaps, OUTBOX};
-
-/// How often the outbox is looked at.
-const POLL_EVERY: Duration = Duration::from_millis(100);
-
-const TAKE: &str = "take news from the outbox";
-
-/// The feed of a database with an outbox; see [`MysqlSource::feed`].
-pub struct MysqlFeed {
-    server: Arc<Server>,
-    orders: mpsc::Sender<Order>,
-}
-
-impl fmt::Debug for MysqlFeed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlFeed").finish_non_exhaustive()
-    }
-}
-
-type Order = oneshot::Sender<Result<Batch>>;
+use crate::sql::{Consumer, Table};
 
 impl MysqlSource {
     /// The tables with triggers of ours, none without an outbox.
@@ -69,30 +47,13 @@ impl MysqlSource {
     }
 
     /// What other programs change in `tables`, for `consumer`; its connection is opened when it is first asked.
-    pub fn feed(&self, tables: &[&Table], consumer: Consumer, tasks: &dyn Tasks) -> MysqlFeed {
-        let (orders, next) = mpsc::channel(1);
-        let server = self.shared.server.clone();
+    pub fn feed(&self, tables: &[&Table], consumer: Consumer, tasks: &dyn Tasks) -> OutboxFeed {
+        let server = Arc::clone(&self.shared.server);
+        let (feed, orders) = OutboxFeed::new(server.answer_limit());
         let keys = KeyMaps::new(tables.iter().copied());
-        let worker = FeedWorker { server: server.clone(), poll: Poll::new(keys, consumer) };
-        tasks.spawn("mysql outbox", Box::pin(worker.serve(next)));
-        MysqlFeed { server, orders }
-    }
-}
-
-impl Feed for MysqlFeed {
-    fn wait(&self) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::sleep(POLL_EVERY))
-    }
-
-    fn take(&self) -> BoxFuture<'_, Result<Batch>> {
-        Box::pin(async {
-            let (reply, answer) = oneshot::channel();
-            self.orders.send(reply).await.map_err(|_| closed(TAKE))?;
-            match timeout(self.server.answer_limit(), answer).await {
-                Ok(answer) => answer.unwrap_or_else(|_| Err(closed(TAKE))),
-                Err(_) => Err(Error::new(ErrorKind::Timeout, TAKE, "no answer in time")),
-            }
-        })
+        let worker = FeedWorker { server: Arc::clone(&server), poll: Poll::new(keys, consumer) };
+        tasks.spawn("mysql outbox", Box::pin(worker.serve(orders)));
+        feed
     }
 }
 
@@ -103,7 +64,7 @@ struct FeedWorker {
 }
 
 impl FeedWorker {
-    async fn serve(mut self, mut orders: mpsc::Receiver<Order>) {
+    async fn serve(mut self, mut orders: mpsc::Receiver<FeedOrder>) {
         let mut open: Option<Session> = None;
         while let Some(order) = orders.recv().await {
             let session = match open.take().filter(Session::is_open) {
@@ -111,7 +72,7 @@ impl FeedWorker {
                 None => match self.server.open(Role::Feed).await {
                     Ok(session) => open.insert(session),
                     Err(error) => {
-                        let _ = order.send(Err(error));
+                        order.refuse(error);
                         continue;
                     }
                 },
@@ -123,61 +84,21 @@ impl FeedWorker {
         }
     }
 
-    async fn carry_out(&mut self, session: &mut Session, order: Order) {
-        let taken = match self.poll.take(session, &self.server.config().database).await {
-            Ok(taken) => taken,
+    async fn carry_out(&mut self, session: &mut Session, order: FeedOrder) {
+        let look = match self.poll.take(session, &self.server.config().database).await {
+            Ok(look) => look,
             Err(error) => {
                 // What it holds is given back by the server.
                 session.abandon();
-                let _ = order.send(Err(error));
+                order.refuse(error);
                 return;
             }
         };
-        if !taken.has_begun {
-            let receipt = Box::new(NothingTaken);
-            let _ = order.send(Ok(Batch {
-                news: Vec::new(),
-                is_all: taken.is_all,
-                lag_ms: taken.lag_ms,
-                receipt,
-            }));
-            return;
-        }
-        // The same transaction and decision as a write's: dropped without one, it is rolled back.
-        let (prepared, decision) = RemotePrepared::new(OUTBOX, Vec::<Effect>::new());
-        let receipt = MysqlReceipt { prepared };
-        let batch = Batch {
-            news: taken.news,
-            is_all: taken.is_all,
-            lag_ms: taken.lag_ms,
-            receipt: Box::new(receipt),
-        };
-        let _ = order.send(Ok(batch));
+        let Some(decision) = order.answer(look) else { return };
         let life = Duration::from_millis(self.server.config().prepared_life_ms);
         if settle(session, OUTBOX, decision, life).await {
-            self.poll.confirm();
+            self.poll.memory.confirm();
         }
-    }
-}
-
-#[derive(Debug)]
-struct MysqlReceipt {
-    prepared: RemotePrepared,
-}
-
-impl Receipt for MysqlReceipt {
-    fn confirm(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
-        Box::new(self.prepared).commit()
-    }
-}
-
-/// The receipt of a look that found nothing.
-#[derive(Debug)]
-struct NothingTaken;
-
-impl Receipt for NothingTaken {
-    fn confirm(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
-        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -13,6 +13,12 @@ use throughline_core::{Canonical, Key, News, Result};
 
 use super::{KeyMap, Kind, Table};
 
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod memory;
+
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) use memory::{Look, Memory, Noted, Rows, Taken, Waiting, ids};
+
 /// Whose news a feed gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Consumer {

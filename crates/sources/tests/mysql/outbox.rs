@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use mysql_async::prelude::Queryable as _;
 use throughline_core::{Batch, Feed, News};
-use throughline_sources::mysql::{MysqlConfig, MysqlFeed, MysqlSource, MysqlTable};
+use throughline_sources::OutboxFeed;
+use throughline_sources::mysql::{MysqlConfig, MysqlSource, MysqlTable};
 use throughline_sources::sql::{Consumer, Table, TableMapping};
 use throughline_testkit::TestTasks;
 
@@ -31,7 +32,7 @@ async fn database(name: &'static str, schema: &str, fed: &[&str]) -> Database {
 }
 
 /// A feed of all fed tables.
-async fn feed(database: &Database, consumer: Consumer) -> MysqlFeed {
+async fn feed(database: &Database, consumer: Consumer) -> OutboxFeed {
     let fed = database.source.fed_tables().await.unwrap();
     let tables = database.source.tables().await.unwrap();
     let tables: Vec<&Table> = tables.iter().filter(|table| fed.contains(&table.name)).collect();
@@ -57,7 +58,7 @@ fn spelled(news: &[News]) -> Vec<String> {
 }
 
 /// Everything that waits, confirmed.
-async fn drained(feed: &MysqlFeed) -> BTreeSet<String> {
+async fn drained(feed: &OutboxFeed) -> BTreeSet<String> {
     let mut told = BTreeSet::new();
     loop {
         let Batch { news, is_all, receipt, .. } = feed.take().await.unwrap();
@@ -70,7 +71,7 @@ async fn drained(feed: &MysqlFeed) -> BTreeSet<String> {
 }
 
 /// Everything that waits until there was nothing for longer than the catalogue is left alone.
-async fn settled(feed: &MysqlFeed) -> BTreeSet<String> {
+async fn settled(feed: &OutboxFeed) -> BTreeSet<String> {
     let mut told = drained(feed).await;
     for _ in 0..2 {
         feed.wait().await;
@@ -80,7 +81,7 @@ async fn settled(feed: &MysqlFeed) -> BTreeSet<String> {
 }
 
 /// Takes until `wanted` was told.
-async fn awaited(feed: &MysqlFeed, wanted: &str) {
+async fn awaited(feed: &OutboxFeed, wanted: &str) {
     while !drained(feed).await.contains(wanted) {
         feed.wait().await;
     }

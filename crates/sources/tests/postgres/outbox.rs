@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use throughline_core::{Batch, Condition, Feed, News};
-use throughline_sources::postgres::{PostgresConfig, PostgresFeed, PostgresSource, PostgresTable};
+use throughline_sources::OutboxFeed;
+use throughline_sources::postgres::{PostgresConfig, PostgresSource, PostgresTable};
 use throughline_sources::sql::{Consumer, Table, TableMapping};
 use throughline_testkit::TestTasks;
 
@@ -30,7 +31,7 @@ async fn database(name: &'static str, schema: &str, fed: &[&str]) -> Database {
 }
 
 /// A feed of all fed tables.
-async fn feed(database: &Database, consumer: Consumer) -> PostgresFeed {
+async fn feed(database: &Database, consumer: Consumer) -> OutboxFeed {
     let fed = database.source.fed_tables().await.unwrap();
     let tables = database.source.tables().await.unwrap();
     let tables: Vec<&Table> = tables.iter().filter(|table| fed.contains(&table.name)).collect();
@@ -56,7 +57,7 @@ fn spelled(news: &[News]) -> Vec<String> {
 }
 
 /// Everything that waits, confirmed.
-async fn drained(feed: &PostgresFeed) -> BTreeSet<String> {
+async fn drained(feed: &OutboxFeed) -> BTreeSet<String> {
     let mut told = BTreeSet::new();
     loop {
         let Batch { news, is_all, receipt, .. } = feed.take().await.unwrap();
@@ -69,7 +70,7 @@ async fn drained(feed: &PostgresFeed) -> BTreeSet<String> {
 }
 
 /// Everything that waits until there was nothing for a while.
-async fn settled(feed: &PostgresFeed) -> BTreeSet<String> {
+async fn settled(feed: &OutboxFeed) -> BTreeSet<String> {
     let mut told = drained(feed).await;
     for _ in 0..2 {
         feed.wait().await;
@@ -79,7 +80,7 @@ async fn settled(feed: &PostgresFeed) -> BTreeSet<String> {
 }
 
 /// Takes until `wanted` was told.
-async fn awaited(feed: &PostgresFeed, wanted: &str) {
+async fn awaited(feed: &OutboxFeed, wanted: &str) {
     while !drained(feed).await.contains(wanted) {
         feed.wait().await;
     }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One look at the outbox: who consumes, what waits, what changed as a whole.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use mysql_async::Value as Wire;
-use throughline_core::{News, Result};
+use mysql_async::{Row, Value as Wire};
+use throughline_core::Result;
 use tokio::time::Instant;
 
 use super::super::catalogue::{integer, text};
@@ -14,11 +12,13 @@ use super::super::client::Session;
 use super::super::map::Failure;
 use super::error;
 use crate::sql::Consumer;
-use crate::sql::outbox::{BACKLOG_MAX, KeyMaps};
+use crate::sql::outbox::{BACKLOG_MAX, KeyMaps, Look, Memory, Noted, Rows, Waiting};
 
 mod shape;
 
 use shape::Shapes;
+
+type Outcome<T> = std::result::Result<T, Failure>;
 
 /// How often a consumer says that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -34,70 +34,30 @@ const ORPHANS: &str = "SELECT DISTINCT o.consumer FROM tl_outbox o LEFT JOIN tl_
 const TABLES: &str = "SELECT tbl, CAST(at AS CHAR), TIMESTAMPDIFF(MICROSECOND, at, NOW(6)) FROM tl_table \
     WHERE at IS NOT NULL";
 
-/// What is remembered from one look to the next.
+/// Looks at the outbox for one consumer.
 #[derive(Debug)]
 pub(super) struct Poll {
-    pub(super) keys: KeyMaps,
-    pub(super) consumer: Consumer,
-    /// When this consumer was registered, as the database spells it; another time means that it was forgotten.
-    since: Option<String>,
-    /// When each table last changed as a whole, as the database spells it.
-    changed: HashMap<Arc<str>, String>,
-    /// What `since` and `changed` become when the batch is confirmed.
-    told: Option<(String, HashMap<Arc<str>, String>)>,
+    pub(super) memory: Memory,
     shapes: Shapes,
     next_beat: Option<Instant>,
 }
 
-/// What a look brought.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) news: Vec<News>,
-    pub(super) is_all: bool,
-    pub(super) lag_ms: u64,
-    /// Whether a transaction is open that waits for a decision.
-    pub(super) has_begun: bool,
-}
-
-/// How much waits for a consumer.
-struct Waiting {
-    since: String,
-    since_ms: u64,
-    count: usize,
-    lag_ms: u64,
-}
-
 impl Poll {
     pub(super) fn new(keys: KeyMaps, consumer: Consumer) -> Self {
-        Self {
-            keys,
-            consumer,
-            since: None,
-            changed: HashMap::new(),
-            told: None,
-            shapes: Shapes::default(),
-            next_beat: None,
-        }
+        let memory = Memory::new(keys, consumer);
+        Self { memory, shapes: Shapes::default(), next_beat: None }
     }
 
     /// Looks, and takes what there is in a transaction that is left open.
-    pub(super) async fn take(&mut self, session: &mut Session, database: &str) -> Result<Taken> {
-        self.told = None;
+    pub(super) async fn take(&mut self, session: &mut Session, database: &str) -> Result<Look> {
+        self.memory.begin();
         if self.shapes.is_due() {
-            self.shapes.look(session, database, &self.keys).await?;
+            self.shapes.look(session, database, &self.memory.keys).await?;
         }
         self.look(session).await.map_err(|failure| error(&failure))
     }
 
-    /// Remembers what was told, because it was confirmed.
-    pub(super) fn confirm(&mut self) {
-        if let Some((since, changed)) = self.told.take() {
-            self.since = Some(since);
-            self.changed = changed;
-        }
-    }
-
-    async fn look(&mut self, session: &mut Session) -> std::result::Result<Taken, Failure> {
+    async fn look(&mut self, session: &mut Session) -> Outcome<Look> {
         if self.next_beat.is_none_or(|next| next <= Instant::now()) {
             self.beat(session).await?;
         }
@@ -109,26 +69,22 @@ impl Poll {
                 self.waiting(session).await?.unwrap_or_else(Waiting::unknown)
             }
         };
-        let mut news = self.whole_tables(session, &waiting).await?;
-        let mut taken = Taken { is_all: waiting.count == 0, lag_ms: waiting.lag_ms, ..Taken::default() };
-        if waiting.count > 0 {
-            let sweep = waiting.count > BACKLOG_MAX;
-            let rows = self.take_rows(session, sweep).await?;
-            taken.has_begun = rows.has_begun;
-            taken.is_all = rows.count >= waiting.count && !sweep;
-            news.extend(rows.news);
-        }
-        if !news.is_empty() && !taken.has_begun {
+        let whole = self.memory.whole_tables(&waiting, noted(session).await?);
+        let rows = match waiting.count {
+            0 => Rows::default(),
+            _ => self.take_rows(session, waiting.is_backlog()).await?,
+        };
+        let has_begun = rows.count > 0;
+        let look = Look::new(&waiting, whole, rows);
+        if look.is_held && !has_begun {
             session.command("START TRANSACTION").await?;
-            taken.has_begun = true;
         }
-        taken.news = news;
-        Ok(taken)
+        Ok(look)
     }
 
     /// Says that this consumer is alive, and forgets those that are not.
-    async fn beat(&mut self, session: &mut Session) -> std::result::Result<(), Failure> {
-        session.run(REGISTER, vec![self.consumer.name().into()]).await?;
+    async fn beat(&mut self, session: &mut Session) -> Outcome<()> {
+        session.run(REGISTER, vec![self.memory.consumer.name().into()]).await?;
         session.run(FORGET, vec![]).await?;
         for row in session.run(ORPHANS, vec![]).await?.rows {
             let remove = format!("DELETE FROM tl_outbox WHERE consumer = ? LIMIT {FORGET_COUNT_MAX}");
@@ -140,7 +96,7 @@ impl Poll {
 
     /// How much waits; `None` when this consumer is not registered. It does not wait for locks, so it counts what
     /// another daemon is just taking.
-    async fn waiting(&self, session: &mut Session) -> std::result::Result<Option<Waiting>, Failure> {
+    async fn waiting(&self, session: &mut Session) -> Outcome<Option<Waiting>> {
         let count = "(SELECT COUNT(*) FROM (SELECT 1 FROM tl_outbox WHERE consumer = ? LIMIT ?) x)";
         let lag = "COALESCE(TIMESTAMPDIFF(MICROSECOND, \
             (SELECT at FROM tl_outbox WHERE consumer = ? ORDER BY id LIMIT 1), NOW(6)), 0)";
@@ -148,7 +104,7 @@ impl Poll {
             "SELECT CAST(since AS CHAR), TIMESTAMPDIFF(MICROSECOND, since, NOW(6)), {count} + {count}, \
              GREATEST({lag}, {lag}) FROM tl_consumer WHERE name = ?"
         );
-        let name = || Wire::from(self.consumer.name());
+        let name = || Wire::from(self.memory.consumer.name());
         let limit = || Wire::from(BACKLOG_MAX as u64 + 1);
         let new = || Wire::from("");
         let values = vec![new(), limit(), name(), limit(), new(), name(), name()];
@@ -160,43 +116,21 @@ impl Poll {
             lag_ms: integer(row, 3).unwrap_or(0) / 1_000,
         }))
     }
-
-    /// News of whole tables: that this consumer is new or was forgotten, and what changed since the last look.
-    async fn whole_tables(
-        &mut self,
-        session: &mut Session,
-        waiting: &Waiting,
-    ) -> std::result::Result<Vec<News>, Failure> {
-        let mut news = Vec::new();
-        let mut changed = HashMap::new();
-        if self.since.as_ref() != Some(&waiting.since) {
-            let all = self.keys.names().cloned();
-            news.extend(all.map(|table| News::Table { table, age_ms: waiting.since_ms }));
-        }
-        for row in session.run(TABLES, vec![]).await?.rows {
-            let (name, at) = (text(&row, 0), text(&row, 1));
-            let Some(table) = self.keys.names().find(|table| ***table == *name) else { continue };
-            if self.changed.get(table) != Some(&at) {
-                let age_ms = integer(&row, 2).unwrap_or(0) / 1_000;
-                news.push(News::Table { table: table.clone(), age_ms });
-            }
-            changed.insert(table.clone(), at);
-        }
-        self.told = Some((waiting.since.clone(), changed));
-        Ok(news)
-    }
 }
 
-impl Waiting {
-    /// For a consumer that cannot stay registered: its news are not to be relied on, so everything may be wrong.
-    fn unknown() -> Self {
-        Self { since: "unknown".to_owned(), since_ms: 0, count: 0, lag_ms: 0 }
-    }
+/// When tables changed as a whole.
+async fn noted(session: &mut Session) -> Outcome<Vec<Noted>> {
+    let noted = |row: &Row| Noted {
+        table: text(row, 0),
+        at: text(row, 1),
+        age_ms: integer(row, 2).unwrap_or(0) / 1_000,
+    };
+    Ok(session.run(TABLES, vec![]).await?.rows.iter().map(noted).collect())
 }
 
 /// The tables with triggers of ours; none without an outbox. Triggers are only shown to accounts with the TRIGGER
 /// right; one that sees none has to believe what the outbox says.
-pub(super) async fn fed(session: &mut Session, database: &str) -> std::result::Result<Vec<String>, Failure> {
+pub(super) async fn fed(session: &mut Session, database: &str) -> Outcome<Vec<String>> {
     let listed = match session.run("SELECT tbl FROM tl_table ORDER BY tbl", vec![]).await {
         Ok(answer) => answer.rows,
         Err(Failure::Server { code: 1142 | 1146, .. }) => return Ok(Vec::new()),

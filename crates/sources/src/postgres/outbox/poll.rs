@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One look at the outbox: who consumes, what waits, what changed as a whole.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use throughline_core::{Error, ErrorKind, News, Result};
+use throughline_core::Result;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::super::cell::Wire;
 use super::super::client::Session;
 use super::super::map::Failure;
-use super::{TAKE, error};
+use super::error;
+use crate::remote::triggers_gone;
 use crate::sql::Consumer;
-use crate::sql::outbox::{BACKLOG_MAX, KeyMaps};
+use crate::sql::outbox::{BACKLOG_MAX, KeyMaps, Look, Memory, Noted, Rows, Waiting};
 
 type Outcome<T> = std::result::Result<T, Failure>;
 
@@ -46,70 +45,30 @@ const NOTE_SHAPE: &str =
 /// Insert, update, delete, truncate.
 const TRIGGER_COUNT: i64 = 4;
 
-/// What is remembered from one look to the next.
+/// Looks at the outbox for one consumer.
 #[derive(Debug)]
 pub(super) struct Poll {
-    pub(super) keys: KeyMaps,
-    pub(super) consumer: Consumer,
-    /// When this consumer was registered, as the database spells it; another time means that it was forgotten.
-    since: Option<String>,
-    /// When each table last changed as a whole, as the database spells it.
-    changed: HashMap<Arc<str>, String>,
-    /// What `since` and `changed` become when the batch is confirmed.
-    told: Option<(String, HashMap<Arc<str>, String>)>,
+    pub(super) memory: Memory,
     next_beat: Option<Instant>,
     next_shapes: Option<Instant>,
 }
 
-/// What a look brought.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    pub(super) news: Vec<News>,
-    pub(super) is_all: bool,
-    pub(super) lag_ms: u64,
-    /// Whether a transaction is open that waits for a decision.
-    pub(super) has_begun: bool,
-}
-
-/// How much waits for a consumer.
-struct Waiting {
-    since: String,
-    since_ms: u64,
-    count: usize,
-    lag_ms: u64,
-}
-
 impl Poll {
     pub(super) fn new(keys: KeyMaps, consumer: Consumer) -> Self {
-        Self {
-            keys,
-            consumer,
-            since: None,
-            changed: HashMap::new(),
-            told: None,
-            next_beat: None,
-            next_shapes: None,
-        }
+        let memory = Memory::new(keys, consumer);
+        Self { memory, next_beat: None, next_shapes: None }
     }
 
     /// Looks, and takes what there is in a transaction that is left open.
-    pub(super) async fn take(&mut self, session: &Session) -> Result<Taken> {
-        self.told = None;
+    pub(super) async fn take(&mut self, session: &Session) -> Result<Look> {
+        self.memory.begin();
         if self.next_shapes.is_none_or(|next| next <= Instant::now()) {
             self.shapes(session).await?;
         }
         self.look(session).await.map_err(|failure| error(&failure))
     }
 
-    /// Remembers what was told, because it was confirmed.
-    pub(super) fn confirm(&mut self) {
-        if let Some((since, changed)) = self.told.take() {
-            self.since = Some(since);
-            self.changed = changed;
-        }
-    }
-
-    async fn look(&mut self, session: &Session) -> Outcome<Taken> {
+    async fn look(&mut self, session: &Session) -> Outcome<Look> {
         if self.next_beat.is_none_or(|next| next <= Instant::now()) {
             self.beat(session).await?;
         }
@@ -121,26 +80,22 @@ impl Poll {
                 self.waiting(session).await?.unwrap_or_else(Waiting::unknown)
             }
         };
-        let mut news = self.whole_tables(session, &waiting).await?;
-        let mut taken = Taken { is_all: waiting.count == 0, lag_ms: waiting.lag_ms, ..Taken::default() };
-        if waiting.count > 0 {
-            let sweep = waiting.count > BACKLOG_MAX;
-            let rows = self.take_rows(session, sweep).await?;
-            taken.has_begun = rows.has_begun;
-            taken.is_all = rows.count >= waiting.count && !sweep;
-            news.extend(rows.news);
-        }
-        if !news.is_empty() && !taken.has_begun {
+        let whole = self.memory.whole_tables(&waiting, noted(session).await?);
+        let rows = match waiting.count {
+            0 => Rows::default(),
+            _ => self.take_rows(session, waiting.is_backlog()).await?,
+        };
+        let has_begun = rows.count > 0;
+        let look = Look::new(&waiting, whole, rows);
+        if look.is_held && !has_begun {
             session.command("BEGIN").await?;
-            taken.has_begun = true;
         }
-        taken.news = news;
-        Ok(taken)
+        Ok(look)
     }
 
     /// Says that this consumer is alive, and forgets those that are not.
     async fn beat(&mut self, session: &Session) -> Outcome<()> {
-        session.run(REGISTER, &[wire(self.consumer.name())]).await?;
+        session.run(REGISTER, &[wire(self.memory.consumer.name())]).await?;
         session.run(FORGET, &[]).await?;
         for row in session.run(ORPHANS, &[]).await? {
             session.run(REMOVE_ORPHANS, &[Wire::Text(text(&row, 0))]).await?;
@@ -172,7 +127,7 @@ impl Poll {
             lag("''"),
             lag("$1"),
         );
-        let rows = session.run(&sql, &[wire(self.consumer.name())]).await?;
+        let rows = session.run(&sql, &[wire(self.memory.consumer.name())]).await?;
         Ok(rows.first().map(|row| Waiting {
             since: text(row, 0),
             since_ms: number(row, 1),
@@ -181,41 +136,18 @@ impl Poll {
         }))
     }
 
-    /// News of whole tables: that this consumer is new or was forgotten, and what changed since the last look.
-    async fn whole_tables(&mut self, session: &Session, waiting: &Waiting) -> Outcome<Vec<News>> {
-        let mut news = Vec::new();
-        let mut changed = HashMap::new();
-        if self.since.as_ref() != Some(&waiting.since) {
-            let all = self.keys.names().cloned();
-            news.extend(all.map(|table| News::Table { table, age_ms: waiting.since_ms }));
-        }
-        for row in session.run(TABLES, &[]).await? {
-            let (name, at) = (text(&row, 0), text(&row, 1));
-            let Some(table) = self.keys.names().find(|table| ***table == *name) else { continue };
-            if self.changed.get(table) != Some(&at) {
-                news.push(News::Table { table: table.clone(), age_ms: number(&row, 2) });
-            }
-            changed.insert(table.clone(), at);
-        }
-        self.told = Some((waiting.since.clone(), changed));
-        Ok(news)
-    }
-
     /// Notes altered tables.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when triggers of ours are gone: then news are missed.
+    /// [`throughline_core::ErrorKind::Configuration`] when triggers of ours are gone: then news are missed.
     async fn shapes(&mut self, session: &Session) -> Result<()> {
         for row in session.run(SHAPES, &[]).await.map_err(|failure| error(&failure))? {
             let table = text(&row, 0);
-            if !self.keys.contains(&table) {
+            if !self.memory.keys.contains(&table) {
                 continue;
             }
             if row.try_get::<_, i64>(3).ok() != Some(TRIGGER_COUNT) {
-                let detail = format!(
-                    "triggers of the outbox on `{table}` are gone: `throughline init URL --outbox {table}` makes them anew"
-                );
-                return Err(Error::new(ErrorKind::Configuration, TAKE, detail));
+                return Err(triggers_gone(&table));
             }
             if row.try_get(1).unwrap_or(true) {
                 let values = [Wire::Text(table), Wire::Text(text(&row, 2))];
@@ -227,11 +159,10 @@ impl Poll {
     }
 }
 
-impl Waiting {
-    /// For a consumer that cannot stay registered: its news are not to be relied on, so everything may be wrong.
-    fn unknown() -> Self {
-        Self { since: "unknown".to_owned(), since_ms: 0, count: 0, lag_ms: 0 }
-    }
+/// When tables changed as a whole.
+async fn noted(session: &Session) -> Outcome<Vec<Noted>> {
+    let noted = |row: &Row| Noted { table: text(row, 0), at: text(row, 1), age_ms: number(row, 2) };
+    Ok(session.run(TABLES, &[]).await?.iter().map(noted).collect())
 }
 
 /// The tables with all triggers of ours; none without an outbox.
@@ -255,6 +186,6 @@ pub(super) fn text(row: &Row, place: usize) -> String {
     row.try_get::<_, Option<String>>(place).ok().flatten().unwrap_or_default()
 }
 
-fn number(row: &Row, place: usize) -> u64 {
+pub(super) fn number(row: &Row, place: usize) -> u64 {
     row.try_get::<_, i64>(place).ok().and_then(|number| u64::try_from(number).ok()).unwrap_or(0)
 }

@@ -9,13 +9,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use throughline_core::{Error, ErrorKind, Result};
+use throughline_core::Result;
 use tokio::time::Instant;
 
 use super::super::super::catalogue::{integer, text};
 use super::super::super::client::Session;
 use super::super::super::map::Failure;
-use super::super::{TAKE, error};
+use super::super::error;
+use crate::remote::triggers_gone;
 use crate::sql::outbox::KeyMaps;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ impl Shapes {
     /// Compares with the last look and notes what differs.
     ///
     /// # Errors
-    /// [`ErrorKind::Configuration`] when triggers of ours are gone: then news are missed.
+    /// [`throughline_core::ErrorKind::Configuration`] when triggers of ours are gone: then news are missed.
     pub(super) async fn look(&mut self, session: &mut Session, database: &str, keys: &KeyMaps) -> Result<()> {
         let found = self.compare(session, database).await;
         let triggers = found.map_err(|failure| error(&failure))?;
@@ -61,10 +62,7 @@ impl Shapes {
         if let Some(table) =
             known.keys().find(|table| keys.contains(table) && triggers.get(*table) != known.get(*table))
         {
-            let detail = format!(
-                "triggers of the outbox on `{table}` are gone: `throughline init URL --outbox {table}` makes them anew"
-            );
-            return Err(Error::new(ErrorKind::Configuration, TAKE, detail));
+            return Err(triggers_gone(table));
         }
         self.next = Some(Instant::now() + LOOK_EVERY);
         Ok(())
