@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{join, join_all};
 use throughline_core::{
-    BoxFuture, Cache, ControlView, Error, ErrorKind, Fill, Key, Level, Mark, Record, Result,
+    BoxFuture, Cache, ControlView, Error, ErrorKind, Fill, Key, Level, Mark, NodeId, Record, Result,
 };
 
 use crate::fence::{Blocked, Fence, Place};
@@ -38,6 +38,7 @@ struct HeldMark {
     space: Arc<Space>,
     cache: Arc<dyn Cache>,
     key: Key,
+    node: NodeId,
     state: State,
 }
 
@@ -82,7 +83,7 @@ impl HeldMarks {
         manner: Manner,
     ) -> std::result::Result<Self, Unplaced> {
         let mut marks = Self { held: targets(rows) };
-        let guesses: Vec<Place> = marks.held.iter().map(|held| held.space.guess(&held.key)).collect();
+        let guesses: Vec<Place> = marks.held.iter().map(|held| held.space.guess(held.node)).collect();
         // Each cache sends what it is asked in one go, so this is one round trip.
         let attempts =
             join_all(marks.held.iter().zip(&guesses).map(|(held, guess)| held.attempt(*guess, manner)));
@@ -141,7 +142,8 @@ fn targets(rows: &[(Arc<Space>, Key)]) -> Vec<HeldMark> {
         for space in std::iter::once(space.clone()).chain(space.siblings()) {
             let Some(cache) = space.parts.cache.clone() else { continue };
             if places.insert((Arc::as_ptr(&space), key)) {
-                held.push(HeldMark { space, cache, key: key.clone(), state: State::Settled });
+                let node = space.node_of(key);
+                held.push(HeldMark { space, cache, key: key.clone(), node, state: State::Settled });
             }
         }
     }
@@ -177,7 +179,7 @@ impl HeldMark {
 
     async fn attempt_once(&self, place: Place, manner: Manner) -> Attempt {
         let Place::Under(generation, _) = place else { return Attempt::NotNeeded };
-        let slot = [self.space.slot_under(&self.key, generation)];
+        let slot = [self.space.slot_on(self.node, &self.key, generation)];
         match manner {
             Manner::Mark => match self.cache.mark(&slot).await.pop() {
                 Some(Ok(mark)) => Attempt::Marked(mark),
@@ -239,7 +241,7 @@ impl HeldMark {
         let Some(fence) = self.space.fence() else { return Ok(guess) };
         match view_of(fence, views) {
             Ok(view) => {
-                let row = view.node(fence.name(self.space.node_of(&self.key)));
+                let row = view.node(fence.name(self.node));
                 let is_another = row.is_some_and(|row| row.lineage != view.lineage);
                 if is_another && self.is_strict() {
                     // Another database answers than the one that gave the readers' leases.
@@ -247,7 +249,7 @@ impl HeldMark {
                         Error::new(ErrorKind::Unmarkable, "mark a key", "the database is another one");
                     return Err(self.unplaced(error, views));
                 }
-                Ok(self.space.place_in(fence, view, &self.key))
+                Ok(self.space.place_in(fence, view, self.node))
             }
             Err(error) if self.is_strict() => Err(Unplaced::Failed(error.clone())),
             Err(_) => Ok(guess),
@@ -256,13 +258,12 @@ impl HeldMark {
 
     /// What must happen before a write whose mark failed is tried again.
     fn unplaced(&self, error: Error, views: &Views) -> Unplaced {
-        let node = self.space.node_of(&self.key);
         let fence = self.space.fence();
-        let row = fence.and_then(|fence| view_of(fence, views).ok()?.node(fence.name(node)));
+        let row = fence.and_then(|fence| view_of(fence, views).ok()?.node(fence.name(self.node)));
         match (fence, row) {
             (Some(fence), Some(row)) => {
                 let (fence, generation, state) = (fence.clone(), row.generation, row.state);
-                Unplaced::Blocked(Blocked { fence, node, generation, state, error })
+                Unplaced::Blocked(Blocked { fence, node: self.node, generation, state, error })
             }
             _ => {
                 self.space.stats.writes_unmarkable.add(1);

@@ -23,24 +23,27 @@ impl Space {
         }
     }
 
+    /// The server of a key's entry. With several of them that hashes the key once for each: asked for once per use.
     pub(crate) fn node_of(&self, key: &Key) -> NodeId {
         let nodes = self.parts.nodes.as_ref();
         nodes.map_or(NodeId::default(), |nodes| nodes.node_of(self.name(), key))
     }
 
-    pub(crate) fn slot_under(&self, key: &Key, generation: Generation) -> Slot {
-        let route = Route { node: self.node_of(key), generation };
+    /// The key's slot on its server, `node`.
+    pub(crate) fn slot_on(&self, node: NodeId, key: &Key, generation: Generation) -> Slot {
+        let route = Route { node, generation };
         Slot { resource: self.name().clone(), route, key: key.clone() }
     }
 
     /// Where a reader that begins now may look, or why it must not. This is the check of the reader's lease, at the
     /// beginning of a look-up; [`Space::still_reads`] is the one at its end.
     pub(crate) fn reader_slot(&self, key: &Key) -> std::result::Result<Slot, Bypass> {
+        let node = self.node_of(key);
         let generation = match self.fence() {
-            Some(fence) => fence.readable(self.node_of(key), self.name(), self.policy().level)?,
+            Some(fence) => fence.readable(node, self.name(), self.policy().level)?,
             None => self.own_generation(),
         };
-        Ok(self.slot_under(key, generation))
+        Ok(self.slot_on(node, key, generation))
     }
 
     /// Whether what a look-up found under `slot` still counts when the answer comes: if not, the server may have been
@@ -51,18 +54,17 @@ impl Space {
         readable.is_ok_and(|generation| generation == slot.route.generation)
     }
 
-    /// Where a mark must be, as far as is known without asking.
-    pub(crate) fn guess(&self, key: &Key) -> Place {
+    /// Where a mark on `node` must be, as far as is known without asking.
+    pub(crate) fn guess(&self, node: NodeId) -> Place {
         match self.fence() {
-            Some(fence) => fence.guess(self.node_of(key), self.name()),
+            Some(fence) => fence.guess(node, self.name()),
             None => Place::Under(self.own_generation(), NO_NONCE),
         }
     }
 
-    /// Where a mark must be by rows that were read for it.
-    pub(crate) fn place_in(&self, fence: &Fence, view: &ControlView, key: &Key) -> Place {
-        let node = view.node(fence.name(self.node_of(key)));
-        Place::of(node, view.resource(self.name()))
+    /// Where a mark on `node` must be by rows that were read for it.
+    pub(crate) fn place_in(&self, fence: &Fence, view: &ControlView, node: NodeId) -> Place {
+        Place::of(view.node(fence.name(node)), view.resource(self.name()))
     }
 
     /// Empties the keys' slots wherever readers may look; answers in the order of `keys`, at most 1,000.
@@ -71,21 +73,22 @@ impl Space {
         let Some(cache) = &self.parts.cache else {
             return keys.iter().map(|_| Ok(())).collect();
         };
+        let nodes: Vec<NodeId> = keys.iter().map(|key| self.node_of(key)).collect();
         let places: Vec<Place> = match self.fence() {
-            None => keys.iter().map(|key| self.guess(key)).collect(),
+            None => nodes.iter().map(|node| self.guess(*node)).collect(),
             Some(fence) => match fence.read().await {
-                Ok(view) => keys.iter().map(|key| self.place_in(fence, &view, key)).collect(),
+                Ok(view) => nodes.iter().map(|node| self.place_in(fence, &view, *node)).collect(),
                 Err(error) if self.policy().level == Level::Strict => {
                     return keys.iter().map(|_| Err(error.clone())).collect();
                 }
-                Err(_) => keys.iter().map(|key| self.guess(key)).collect(),
+                Err(_) => nodes.iter().map(|node| self.guess(*node)).collect(),
             },
         };
-        let slot = |(key, place): (&Key, &Place)| match place {
-            Place::Under(generation, _) => Some(self.slot_under(key, *generation)),
+        let slot = |((key, node), place): ((&Key, &NodeId), &Place)| match place {
+            Place::Under(generation, _) => Some(self.slot_on(*node, key, *generation)),
             Place::Nowhere => None,
         };
-        let slots: Vec<Slot> = keys.iter().zip(&places).filter_map(slot).collect();
+        let slots: Vec<Slot> = keys.iter().zip(&nodes).zip(&places).filter_map(slot).collect();
         let mut answers =
             if slots.is_empty() { Vec::new() } else { cache.invalidate(&slots).await }.into_iter();
         let answer = |place: &Place| match place {
