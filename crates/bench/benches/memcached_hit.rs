@@ -14,7 +14,6 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +22,9 @@ use async_memcached::AsciiProtocol as _;
 use serde::{Deserialize, Serialize};
 use throughline::config::Settings;
 use throughline::{Assembly, Key, Resource, Served, Space, Throughline};
-use throughline_bench::{Claim, Load, Rounds, print_machine, stored_keys};
+use throughline_bench::{Claim, Load, Rounds, print_machine, rate, stored_keys};
 use throughline_testkit::{Memcached, MemcachedOptions};
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
 
 const SEED: u64 = 1;
 const KEYS: usize = 1_000;
@@ -114,23 +112,9 @@ fn cpu_us_per_op(rate: impl FnOnce() -> f64) -> f64 {
     (now() - cpu) / (rate * began.elapsed().as_secs_f64())
 }
 
-/// Runs `task` in 64 tasks for a round; each says how many operations it did. Operations per second.
-fn rate<F: Future<Output = usize> + Send + 'static>(
-    runtime: &Runtime,
-    task: impl Fn(usize, Instant) -> F,
-) -> f64 {
-    let began = Instant::now();
-    let until = began + ROUND;
-    let counts = runtime.block_on(async {
-        let tasks: JoinSet<usize> = (0..TASKS).map(|place| task(place, until)).collect();
-        tasks.join_all().await
-    });
-    counts.iter().sum::<usize>() as f64 / began.elapsed().as_secs_f64()
-}
-
 fn hits(runtime: &Runtime, space: &Arc<Space>) -> f64 {
     let keys: Arc<Vec<Key>> = Arc::new((0..KEYS).map(|id| Key::parse(&id.to_string()).unwrap()).collect());
-    rate(runtime, |place, until| {
+    rate(runtime, TASKS, ROUND, |place, until| {
         let (space, keys) = (space.clone(), keys.clone());
         async move {
             let mut count = 0;
@@ -147,7 +131,7 @@ fn hits(runtime: &Runtime, space: &Arc<Space>) -> f64 {
 }
 
 fn typed_hits(runtime: &Runtime, typed: &Resource<i64, Item>) -> f64 {
-    rate(runtime, |place, until| {
+    rate(runtime, TASKS, ROUND, |place, until| {
         let typed = typed.clone();
         async move {
             let mut count = 0;
@@ -167,7 +151,7 @@ fn other_client(runtime: &Runtime, address: SocketAddr, keys: &[Vec<u8>]) -> f64
     let connect = async_memcached::Client::new(format!("tcp://{address}"));
     drop(runtime.block_on(connect).unwrap());
     let keys: Arc<[Vec<u8>]> = keys.into();
-    rate(runtime, |place, until| {
+    rate(runtime, TASKS, ROUND, |place, until| {
         let keys = keys.clone();
         async move {
             let mut client = async_memcached::Client::new(format!("tcp://{address}")).await.unwrap();

@@ -13,10 +13,9 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use mysql_async::prelude::Queryable as _;
-use throughline::config::Settings;
-use throughline::{Assembly, Change, Condition, Key, Served, Target, Write};
-use throughline_bench::{Claim, Rounds, print_machine};
-use throughline_testkit::{Mariadb, MariadbOptions, Memcached, MemcachedOptions};
+use throughline::{Change, Condition, Key, Served, Target, Write};
+use throughline_bench::{Claim, Rounds, Strict, print_machine};
+use throughline_testkit::Memcached;
 
 const SEED: u64 = 1;
 const ROUNDS: usize = 9;
@@ -25,24 +24,8 @@ const WRITES: usize = 100;
 
 fn main() {
     print_machine("a strict hit and a strict write, beside the bare calls; one client", SEED);
-    let mariadb = Mariadb::start(MariadbOptions::default());
-    let memcached = Memcached::start(MemcachedOptions::default());
-    let url = mariadb.create_database("shop");
-    mariadb.execute(
-        "CREATE TABLE shop.item (id BIGINT PRIMARY KEY, body VARCHAR(100) NOT NULL); \
-         CREATE TABLE shop.bare (id BIGINT PRIMARY KEY, body VARCHAR(100) NOT NULL); \
-         INSERT INTO shop.item VALUES (1, 'one'); INSERT INTO shop.bare VALUES (1, 'one')",
-    );
-    let text = format!(
-        "[sources.shop]\nurl = \"{url}\"\n[caches.main]\nmemcached = {{ servers = [\"{}\"] }}\n\
-         [resources.item]\nsource = \"shop\"\naccess = \"write\"\nlevel = \"strict\"\n",
-        memcached.address()
-    );
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let settings = Settings::parse(&text, &|_| None).unwrap();
-    runtime.block_on(throughline::install(&settings)).unwrap();
-    let throughline = runtime.block_on(Assembly::new(settings).open()).unwrap();
-    let space = throughline.listing("item").unwrap().space.clone();
+    let strict = Strict::start();
+    let (runtime, space) = (&strict.runtime, &strict.space);
     let key = Key::parse("1").unwrap();
     let put = |number: usize| {
         let value = format!("{{\"id\":1,\"body\":\"{number:->100}\"}}");
@@ -50,7 +33,7 @@ fn main() {
         space.write(Write { target: Target::Key(key.clone()), change, condition: Condition::Always })
     };
     let mut bare =
-        runtime.block_on(mysql_async::Conn::new(mysql_async::Opts::from_url(&url).unwrap())).unwrap();
+        runtime.block_on(mysql_async::Conn::new(mysql_async::Opts::from_url(&strict.url).unwrap())).unwrap();
     let (mut hits, mut writes) = (Rounds::default(), Rounds::default());
     for round in 0..ROUNDS {
         let began = Instant::now();
@@ -69,7 +52,7 @@ fn main() {
         for _ in 0..HITS {
             assert_eq!(runtime.block_on(space.get(&key)).unwrap().served, Served::Hit);
         }
-        hits.add(micros(began, HITS), plain_gets(&memcached));
+        hits.add(micros(began, HITS), plain_gets(&strict.memcached));
     }
     hits.print("strict hit", "a get on a plain socket", "us", Claim::AtMost(4.0));
     writes.print("strict write", "a bare UPDATE", "us", Claim::AtMost(3.0));

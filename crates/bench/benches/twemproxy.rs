@@ -8,25 +8,27 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
-use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use throughline_bench::{Claim, Load, Rounds, print_machine};
+use throughline_bench::{
+    Claim, DOOR_CONNECTIONS, DOOR_KEYS, Gets, Rounds, ask_once, door_get, door_load, door_set,
+    make_door_table, print_machine,
+};
 use throughline_testkit::{Daemon, DaemonOptions, Listener, Memcached, MemcachedOptions};
 
 const SEED: u64 = 1;
-const KEYS: usize = 1_000;
-const CONNECTIONS: usize = 32;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_secs(1);
 
 fn main() {
     print_machine("a daemon over memcached, beside twemproxy over memcached", SEED);
     let threads = std::env::var("THREADS").unwrap_or_else(|_| "1".to_owned());
-    println!("{threads} daemon threads, {CONNECTIONS} connections, {KEYS} keys, load from one thread");
+    println!(
+        "{threads} daemon threads, {DOOR_CONNECTIONS} connections, {DOOR_KEYS} keys, load from one thread"
+    );
     let memcached = Memcached::start(MemcachedOptions { threads: 1, ..MemcachedOptions::default() });
     let folder = tempfile::tempdir().unwrap();
     let Some(proxy) = Proxy::start(folder.path(), memcached.address()) else {
@@ -35,16 +37,14 @@ fn main() {
     };
     let daemon = daemon(folder.path(), memcached.address(), &threads);
     let ours = daemon.address(Listener::Memcached);
-    for id in 0..KEYS {
-        let value = value(id);
-        let set = format!("set {} 0 0 {}\r\n{value}\r\n", name(id), value.len());
-        assert_eq!(ask(proxy.address, set.as_bytes()), b"STORED\r\n");
-        while !ask(ours, &get(id)).starts_with(b"VALUE") {}
+    for id in 0..DOOR_KEYS {
+        door_set(proxy.address, id);
+        while !ask_once(ours, &door_get(&[id])).starts_with(b"VALUE") {}
     }
     for depth in [1, 16] {
         let mut rounds = Rounds::default();
         for _ in 0..ROUNDS {
-            let rate = |address| load(address, depth).run().rate;
+            let rate = |address| door_load(address, depth, Gets::Single, ROUND).run().rate;
             rounds.add(rate(ours), rate(proxy.address));
         }
         rounds.print(&format!("gets {depth} deep"), "twemproxy", "op/s", Claim::AtLeast(1.0));
@@ -88,7 +88,7 @@ impl Proxy {
 
 fn daemon(folder: &Path, memcached: SocketAddr, threads: &str) -> Daemon {
     let (database, file) = (folder.join("door.db"), folder.join("throughline.toml"));
-    make_table(&database);
+    make_door_table(&database);
     let text = format!(
         "[listen]\nhttp = \"127.0.0.1:0\"\nmemcached = \"127.0.0.1:0\"\n\
          [sources.main]\nurl = \"sqlite:{}\"\n[caches.main]\nmemcached = {{ servers = [\"{memcached}\"], timeout = \"1s\" }}\n\
@@ -98,51 +98,4 @@ fn daemon(folder: &Path, memcached: SocketAddr, threads: &str) -> Daemon {
     std::fs::write(&file, text).unwrap();
     let args = ["serve", "--config", file.to_str().unwrap(), "--threads", threads];
     Daemon::start(DaemonOptions::new(DaemonOptions::built_program(), &args))
-}
-
-fn name(id: usize) -> String {
-    format!("item:{}", id + 1_000)
-}
-
-/// The value of a key: a row as JSON, 100 bytes.
-fn value(id: usize) -> String {
-    let value = format!("{{\"id\":{},\"body\":\"{id:->79}\"}}", id + 1_000);
-    assert_eq!(value.len(), 100);
-    value
-}
-
-fn make_table(path: &Path) {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    connection
-        .execute_batch("CREATE TABLE item (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT; BEGIN")
-        .unwrap();
-    for id in 0..KEYS {
-        let row = rusqlite::params![(id + 1_000) as i64, format!("{id:->79}")];
-        connection.execute("INSERT INTO item VALUES (?1, ?2)", row).unwrap();
-    }
-    connection.execute_batch("COMMIT").unwrap();
-}
-
-fn get(id: usize) -> Vec<u8> {
-    format!("get {}\r\n", name(id)).into_bytes()
-}
-
-/// One request, one answer.
-fn ask(address: SocketAddr, request: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request).unwrap();
-    let mut answer = vec![0; 4_096];
-    let count = stream.read(&mut answer).unwrap();
-    answer.truncate(count);
-    answer
-}
-
-fn load(address: SocketAddr, depth: usize) -> Load {
-    // "VALUE item:1000 0 100\r\n" value "\r\n" "END\r\n".
-    let hit = "VALUE item:1000 0 100\r\n".len() + 102 + 5;
-    let requests = (0..KEYS).map(|first| {
-        let keys = (0..depth).map(|place| (first + place * 31) % KEYS);
-        (keys.flat_map(get).collect(), depth * hit)
-    });
-    Load { address, connections: CONNECTIONS, depth, requests: requests.collect(), time: ROUND }
 }
