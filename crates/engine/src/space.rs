@@ -64,6 +64,8 @@ pub struct Space {
     /// Flights that must not be answered by the cache; apart from the others, so that nobody who wants the
     /// source joins a flight that may find an entry.
     pub(crate) bypass_flights: SingleFlight<Result<Read>>,
+    /// The keys that are being written.
+    pub(crate) writing: write::Queues,
     pub(crate) owed: Owed,
     freshness: Freshness,
     pub(crate) cache_outage: Outage,
@@ -98,6 +100,7 @@ impl Space {
             siblings: OnceLock::new(),
             flights: SingleFlight::default(),
             bypass_flights: SingleFlight::default(),
+            writing: write::Queues::default(),
             owed: Owed::default(),
             freshness: Freshness::default(),
             cache_outage: Outage::default(),
@@ -215,12 +218,19 @@ impl Space {
     /// Writes by the resource's strategy. The effect is committed when this returns `Ok`, unless it is
     /// [`Effect::Refused`].
     ///
+    /// While a key is being written, other writes of the same key wait, and are then committed together: in the order of their
+    /// arrival, each with its own condition and effect. An error that one of them causes is its own; when the source or
+    /// the cache fails, all get the error.
+    ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`]; [`ErrorKind::Unmarkable`] for a strict write whose mark was not confirmed (nothing
-    /// was written); [`ErrorKind::OutcomeUnknown`]; otherwise those of [`Writer::prepare`].
+    /// was written); [`ErrorKind::OutcomeUnknown`]; [`ErrorKind::Overloaded`] when 1,000 writes of the resource wait for
+    /// another one of their key, [`ErrorKind::Timeout`] when one has waited so for 5 s; otherwise those of [`Writer::prepare`].
     ///
     /// # Cancel safety
-    /// Dropped before the commit was sent, nothing is written; afterwards the commit takes place.
+    /// Dropped before the commit was sent, nothing is written; afterwards the commit takes place. A write that waited for others
+    /// of its key belongs to a group from the moment that the group begins: dropped after that, it is written with
+    /// the others, unless all of them are dropped before the commit was sent. Dropping one never harms the others.
     pub async fn write(self: &Arc<Self>, write: Write) -> Result<Effect> {
         if self.parts.policy.access == Access::Read {
             return Err(self.read_only());

@@ -117,6 +117,7 @@ counters! {
     bypass_over_rate: Counter = "Reads that were refused, because as many as `max_bypass_rate` allows went past the cache.";
     bypass_old: Counter = "Reads that found an entry from before news of other programs' writes were late or a whole table changed.";
     writes: Counter = "Writes that were committed.";
+    writes_grouped: Counter = "Writes that were committed in one transaction with others of the same key.";
     write_refusals: Counter = "Writes whose condition did not hold.";
     write_errors: Counter = "Writes that failed before the commit; nothing was written.";
     writes_unmarkable: Counter = "Strict writes that were rolled back because the cache did not confirm the mark.";

@@ -14,6 +14,6 @@ use crate::mark::Manner;
 pub(super) const MANNER: Manner = Manner::Invalidate;
 
 /// Commits. What bounded resources did not confirm is owed from here on.
-pub(super) async fn commit(quarantined: Quarantined) -> Result<Effect> {
+pub(super) async fn commit(quarantined: Quarantined) -> Result<Vec<Effect>> {
     quarantined.commit(|marks, _| drop(marks)).await
 }

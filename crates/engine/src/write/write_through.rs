@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Effect, Record, Result};
+use throughline_core::{Effect, Result};
 
-use super::quarantine::Quarantined;
+use super::quarantine::{Quarantined, Rows};
 use crate::mark::{HeldMarks, Manner};
 use crate::space::Space;
 
@@ -21,9 +21,9 @@ use crate::space::Space;
 pub(super) const MANNER: Manner = Manner::Mark;
 
 /// 3 and 4. Resources over the same table show the row differently, so only the one that wrote gets the record.
-pub(super) async fn commit(quarantined: Quarantined, space: &Arc<Space>) -> Result<Effect> {
-    let publish = |marks: HeldMarks, record: Option<&Record>| {
-        marks.publish(|target, _| record.filter(|_| Arc::ptr_eq(target, space)));
+pub(super) async fn commit(quarantined: Quarantined, space: &Arc<Space>) -> Result<Vec<Effect>> {
+    let publish = |marks: HeldMarks, rows: &Rows| {
+        marks.publish(|target, key| rows.record(key).filter(|_| Arc::ptr_eq(target, space)));
     };
     quarantined.commit(publish).await
 }

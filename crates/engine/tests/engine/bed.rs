@@ -6,7 +6,7 @@ use std::sync::Arc;
 use throughline_caches::{MemoryCache, MemoryConfig};
 use throughline_core::{
     Access, Cache, Change, Condition, Effect, Feed, Fingerprint, Key, Level, LocalCache, ResourceName,
-    Result, Rng, Scope, Target, Tasks as _, Write,
+    Result, Rng, Scope, Target, Tasks, Write,
 };
 use throughline_engine::{Generations, Invalidation, InvalidationStats, Policy, Space, SpaceParts};
 use throughline_resilience::Rate;
@@ -55,6 +55,15 @@ impl Bed {
             policy,
             self.cache.scope(),
         ))
+    }
+
+    /// The same resource with other background work.
+    pub(crate) fn another_with_tasks(&self, tasks: Arc<dyn Tasks>) -> Arc<Space> {
+        let scope = self.cache.scope();
+        let mut parts =
+            parts("person", &self.source, &self.cache, &self.memory, &self.clock, strict(), scope);
+        parts.tasks = tasks;
+        Space::new(parts)
     }
 
     /// The same resource after a crash: of this bed only rows and entries are left, and the way to the cache is free.

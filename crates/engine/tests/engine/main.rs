@@ -8,6 +8,7 @@ mod bulk;
 mod feeds;
 mod fence;
 mod fleet;
+mod groups;
 mod model;
 mod owed;
 mod reads;

@@ -29,6 +29,8 @@ struct Inner {
     state: Mutex<State>,
     unlocked: Notify,
     loads: AtomicU64,
+    prepares: AtomicU64,
+    commits: AtomicU64,
     /// Loads wait between probe and snapshot while this is `false`.
     reads_open: watch::Sender<bool>,
 }
@@ -38,6 +40,8 @@ struct State {
     rows: BTreeMap<Key, Record>,
     locked: HashSet<Key>,
     unavailable: bool,
+    /// The value that no row may have, and what a write of it is told.
+    refused: Option<(String, ErrorKind)>,
     /// What the next commit answers, and whether it takes place nevertheless.
     next_commit: Option<(ErrorKind, bool)>,
     /// Whether the next commit takes place and never answers.
@@ -51,6 +55,8 @@ impl Default for MapSource {
             state: Mutex::default(),
             unlocked: Notify::new(),
             loads: AtomicU64::new(0),
+            prepares: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
             reads_open: watch::Sender::new(true),
         };
         Self { inner: Arc::new(inner) }
@@ -68,6 +74,21 @@ impl MapSource {
     /// Calls for reading so far (a bulk load is one).
     pub fn loads(&self) -> u64 {
         self.inner.loads.load(Ordering::SeqCst)
+    }
+
+    /// Transactions of writers that were prepared or failed to be.
+    pub fn prepares(&self) -> u64 {
+        self.inner.prepares.load(Ordering::SeqCst)
+    }
+
+    /// Transactions of writers whose commit was asked for.
+    pub fn commits(&self) -> u64 {
+        self.inner.commits.load(Ordering::SeqCst)
+    }
+
+    /// Makes writes of `value` fail with `kind`.
+    pub fn refuse_value(&self, value: &str, kind: ErrorKind) {
+        self.state().refused = Some((value.to_owned(), kind));
     }
 
     /// Changes a row as another program would.
@@ -113,6 +134,15 @@ impl MapSource {
     fn check(&self, operation: &'static str) -> Result<()> {
         let gone = || Error::new(ErrorKind::Unavailable, operation, "the map was made unavailable");
         if self.state().unavailable { Err(gone()) } else { Ok(()) }
+    }
+
+    fn check_value(&self, value: &[u8]) -> Result<()> {
+        match &self.state().refused {
+            Some((refused, kind)) if refused.as_bytes() == value => {
+                Err(Error::new(*kind, "write a row", "the value was made one that no row may have"))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn read(&self, keys: &[Key], intent: Intent) -> Result<Vec<Loaded>> {
@@ -175,6 +205,7 @@ impl Loader for MapSource {
 impl Writer for MapSource {
     fn prepare<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
         Box::pin(async move {
+            self.inner.prepares.fetch_add(1, Ordering::SeqCst);
             self.check("write a row")?;
             let mut transaction = Transaction { source: self.clone(), rows: Vec::new(), effects: Vec::new() };
             for write in writes {
@@ -195,6 +226,9 @@ struct Transaction {
 
 impl Transaction {
     async fn run(&mut self, write: &Write) -> Result<()> {
+        if let Change::Put { value, .. } = &write.change {
+            self.source.check_value(value)?;
+        }
         let key = match &write.target {
             Target::Key(key) => self.canonical_key(key)?,
             Target::New => {
@@ -264,6 +298,7 @@ impl Prepared for Transaction {
 
     fn commit(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
+            self.source.inner.commits.fetch_add(1, Ordering::SeqCst);
             let planted = self.source.state().next_commit.take();
             if planted.is_none_or(|(_, applied)| applied) {
                 self.apply();
