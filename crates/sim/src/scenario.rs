@@ -23,8 +23,10 @@ use daemon::World;
 
 /// How many daemons.
 const DAEMON_COUNT: u32 = 3;
-/// Callers of each.
+/// Callers of each that read and write.
 const CALLER_COUNT: u32 = 2;
+/// Callers of each that only write: enough that writes of one key meet in a daemon.
+const WRITER_COUNT: u32 = 2;
 /// Calls of each caller.
 const CALLS: u64 = 40;
 
@@ -64,7 +66,7 @@ pub fn run(seed: u64, plant: Option<Plant>) -> io::Result<Outcome> {
     let (operations, audit) = runtime.block_on(async {
         let world = World::new(seed, plant, Instant::now());
         let rng = Rng::from_seed(seed.rotate_left(32));
-        world.live(DAEMON_COUNT, CALLER_COUNT, CALLS, &rng).await
+        world.live(DAEMON_COUNT, CALLS, &rng).await
     });
     let history = History::from_operations(operations.iter().flatten().copied());
     let verdict = check(&history, &audit, Promised::Linear)?;

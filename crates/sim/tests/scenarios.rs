@@ -10,12 +10,16 @@ const PLANTED_SEEDS_MAX: u64 = 60;
 
 #[test]
 fn no_world_breaks_the_promise() {
+    let mut worlds_without_hits = 0;
     for seed in 0..SEEDS {
         let outcome = run(seed, None).unwrap();
         let examples = &outcome.verdict.examples;
         assert_eq!(outcome.verdict.breaches(), 0, "seed {seed}: {examples:?}");
-        assert!(outcome.verdict.acknowledged > 0 && outcome.verdict.hits > 0, "seed {seed} shows nothing");
+        assert!(outcome.verdict.acknowledged > 0, "seed {seed} shows nothing");
+        worlds_without_hits += u64::from(outcome.verdict.hits == 0);
     }
+    // In a few the cache is away for most of the time.
+    assert!(worlds_without_hits <= SEEDS / 10, "{worlds_without_hits} worlds show nothing of the cache");
 }
 
 #[test]

@@ -14,10 +14,10 @@ use throughline_testkit::{TestTasks, TokioClock};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Plant;
 use super::far_cache::FarCache;
 use super::far_source::FarSource;
 use super::troubles::Troubles;
+use super::{CALLER_COUNT, Plant, WRITER_COUNT};
 use crate::checker::AuditRow;
 use crate::history::{Kind, Operation, Outcome, Seen, ServedFrom};
 use crate::payload::Payload;
@@ -46,7 +46,6 @@ impl World {
     pub(super) async fn live(
         &self,
         daemon_count: u32,
-        caller_count: u32,
         calls: u64,
         rng: &Rng,
     ) -> (Vec<Vec<Operation>>, Vec<AuditRow>) {
@@ -58,10 +57,12 @@ impl World {
         for daemon in 0..daemon_count {
             let far = FarCache::new(Arc::clone(&server), daemon, Arc::clone(&troubles), self.plant);
             let space = Space::new(parts(&source, far, &clock, rng.next_u64(), strategy(daemon)));
+            let caller_count = CALLER_COUNT + WRITER_COUNT;
             for caller in 0..caller_count {
                 let worker = daemon * caller_count + caller + 1;
                 let caller = Caller {
                     worker,
+                    reads: caller < CALLER_COUNT,
                     begin: self.begin,
                     rng: Rng::from_seed(rng.next_u64()),
                     space: Arc::clone(&space),
@@ -148,6 +149,7 @@ fn text_key(key: u64) -> Key {
 /// Somebody who calls one daemon.
 struct Caller {
     worker: u32,
+    reads: bool,
     begin: Instant,
     rng: Rng,
     space: Arc<Space>,
@@ -168,7 +170,7 @@ impl Caller {
         let op = u64::from(self.worker) * 1_000_000 + counter;
         let number = key.cast_signed();
         let body = Payload { key: number, worker: self.worker, op, counter }.encode();
-        let kind = match self.rng.below(10) {
+        let kind = match self.rng.below(if self.reads { 10 } else { 3 }) {
             0..=1 => Kind::Put,
             2 => Kind::Delete,
             _ => Kind::Get,
