@@ -24,6 +24,6 @@ mod url;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub use password::Password;
 #[cfg(any(feature = "mysql", feature = "postgres"))]
-pub use remote::OutboxFeed;
+pub use remote::{DatabaseControl, OutboxFeed};
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub use tls::{Tls, TlsMode};

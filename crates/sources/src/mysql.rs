@@ -37,13 +37,14 @@ use self::open::OpenWork;
 use self::plan::Plan;
 use self::reader::Reader;
 use self::writer::OrderWork;
+use crate::DatabaseControl;
 use crate::remote::{Begin, LookUp, Order, Workers};
 use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping};
 use crate::transaction::Members;
 
 pub use crate::Password;
 pub use config::MysqlConfig;
-pub use control::{MysqlControl, install, install_script};
+pub use control::{install, install_script};
 pub use stats::MysqlStats;
 pub use table::MysqlTable;
 
@@ -174,7 +175,7 @@ impl MysqlSource {
     ///
     /// # Errors
     /// As [`MysqlSource::connect`].
-    pub async fn control(&self, tasks: &dyn Tasks) -> Result<ControlTables<Arc<MysqlControl>>> {
+    pub async fn control(&self, tasks: &dyn Tasks) -> Result<ControlTables<Arc<DatabaseControl>>> {
         control::open(&self.shared.server, tasks).await
     }
 

@@ -10,6 +10,7 @@ mod catalogue;
 mod cell;
 mod client;
 mod config;
+mod control;
 mod coupling;
 mod encryption;
 mod map;
@@ -41,12 +42,14 @@ use self::reader::Reader;
 use self::server::{Facts, refuse_pooler};
 use self::statement::Statements;
 use self::writer::OrderWork;
+use crate::DatabaseControl;
 use crate::remote::{Begin, LookUp, Order, Workers};
-use crate::sql::{HiddenChange, Mapping, Table, TableMapping, hidden_changes};
+use crate::sql::{ControlTables, HiddenChange, Mapping, Table, TableMapping, hidden_changes};
 use crate::transaction::Members;
 
 pub use crate::Password;
 pub use config::PostgresConfig;
+pub use control::{install, install_script};
 pub use stats::PostgresStats;
 pub use table::PostgresTable;
 
@@ -140,6 +143,14 @@ impl PostgresSource {
         let by_name = found.into_iter().map(|found| (found.table.name.clone(), found));
         *self.shared.catalogue.lock() = by_name.collect();
         Ok(tables)
+    }
+
+    /// The control tables, if this account may use those that are there. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`PostgresSource::connect`].
+    pub async fn control(&self) -> Result<ControlTables<Arc<DatabaseControl>>> {
+        control::open(&self.shared.server).await
     }
 
     /// The tables whose rows change without a write to them, as the catalogue that was read last says.

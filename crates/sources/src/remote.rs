@@ -3,6 +3,7 @@
 //! server that is lost. Each server's own part (statements, sessions, error numbers) is in its own folder.
 
 mod begin;
+pub(crate) mod control;
 mod feed;
 mod look_up;
 mod order;
@@ -11,6 +12,7 @@ mod prepared;
 mod workers;
 
 pub(crate) use begin::{Begin, begin};
+pub use control::DatabaseControl;
 pub use feed::OutboxFeed;
 pub(crate) use feed::{FeedOrder, TAKE, triggers_gone};
 pub(crate) use look_up::{Asked, Found, KeyedRow, LookUp, answer_all, refuse_all};

@@ -25,8 +25,8 @@ pub use array::value_of_text;
 pub(crate) use array::{push_quoted, text_of_value};
 pub use catalogue::{Action, Column, ForeignKey, Kind, Table, Trigger};
 pub use control::{
-    CONTROL_VERSION, ControlTables, DAEMON_RIGHTS, Installed, NoView, READ_VERSION, TRY_RIGHTS, ViewRow,
-    install_statements, is_own_table, read_view, transition_statement, view_statement,
+    CONTROL_VERSION, ControlDialect, ControlTables, DAEMON_RIGHTS, Installed, NoView, READ_VERSION,
+    TRY_RIGHTS, ViewRow, install_statements, is_own_table, read_view, transition_statement, view_statement,
 };
 pub use dialect::Dialect;
 pub use key::KeyMap;

@@ -22,6 +22,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::cell::Wire;
 use super::config::PostgresConfig;
+use super::control;
 use super::encryption::connector;
 use super::map::{Failure, connect_error};
 use super::server::{Facts, refuse_strangers};
@@ -35,6 +36,9 @@ const STATEMENT_COUNT_MAX: usize = 1_024;
 /// connection, so it shall come first.
 const GRACE_MS: u64 = 500;
 
+/// How long a statement on the control tables may take: a few short rows, and others wait behind it.
+const CONTROL_LIMIT: Duration = Duration::from_secs(2);
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -44,6 +48,8 @@ pub(super) enum Role {
     Writer,
     /// Transactions of applications: as for writing rows, but their changes come back as news.
     Transaction,
+    /// Reading and changing the control tables: every statement is a transaction of its own.
+    Control,
     /// Reading the catalogue.
     Catalogue,
 }
@@ -105,7 +111,10 @@ impl Server {
                 let session = Session {
                     client,
                     statements: Mutex::default(),
-                    limit: self.statement_limit(),
+                    limit: match role {
+                        Role::Control => self.statement_limit().min(CONTROL_LIMIT),
+                        _ => self.statement_limit(),
+                    },
                     role,
                     server: Arc::clone(self),
                     broken: AtomicBool::new(false),
@@ -149,6 +158,9 @@ impl Server {
             // The triggers of an outbox look at it: what is written here need not come back as news.
             let name = consumer.name().replace(['\'', '\\'], "");
             client.batch_execute(&format!("SET throughline.origin = '{name}'")).await?;
+        }
+        if role == Role::Control {
+            client.batch_execute(control::SETTINGS).await?;
         }
         let facts = Facts::read(&client).await?;
         Ok((client, facts))

@@ -12,6 +12,8 @@ pub struct PostgresStats {
     pub probe_statements: u64,
     /// Round trips for writes, COMMIT and ROLLBACK included; BEGIN travels with the first statement.
     pub write_round_trips: u64,
+    /// Statements that were sent to the control tables.
+    pub control_statements: u64,
     /// Keys that were looked up, joined or not.
     pub keys_read: u64,
     /// Keys whose fill was declined, because a transaction held their lock.
@@ -25,6 +27,7 @@ pub(super) struct Counters {
     pub(super) read_statements: AtomicU64,
     pub(super) probe_statements: AtomicU64,
     pub(super) write_round_trips: AtomicU64,
+    pub(super) control_statements: AtomicU64,
     pub(super) keys_read: AtomicU64,
     pub(super) probes_refused: AtomicU64,
     pub(super) connections_opened: AtomicU64,
@@ -41,6 +44,7 @@ impl Counters {
             read_statements: read(&self.read_statements),
             probe_statements: read(&self.probe_statements),
             write_round_trips: read(&self.write_round_trips),
+            control_statements: read(&self.control_statements),
             keys_read: read(&self.keys_read),
             probes_refused: read(&self.probes_refused),
             connections_opened: read(&self.connections_opened),

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::join_all;
 use throughline_core::{ControlStore as _, ErrorKind};
-use throughline_sources::mysql::{MysqlConfig, MysqlControl, MysqlSource, install, install_script};
+use throughline_sources::DatabaseControl;
+use throughline_sources::mysql::{MysqlConfig, MysqlSource, install, install_script};
 use throughline_sources::sql::{CONTROL_VERSION, ControlTables, Installed};
 use throughline_testkit::TestTasks;
 use throughline_testkit::contract::control::ControlSubject;
@@ -23,12 +24,12 @@ fn database() -> (String, MysqlConfig) {
     (name, MysqlConfig::parse_url(&url).unwrap())
 }
 
-async fn open(config: &MysqlConfig) -> ControlTables<Arc<MysqlControl>> {
+async fn open(config: &MysqlConfig) -> ControlTables<Arc<DatabaseControl>> {
     let source = MysqlSource::connect(config.clone(), &TestTasks).await.unwrap();
     source.control(&TestTasks).await.unwrap()
 }
 
-async fn ready(config: &MysqlConfig) -> Arc<MysqlControl> {
+async fn ready(config: &MysqlConfig) -> Arc<DatabaseControl> {
     match open(config).await {
         ControlTables::Ready(control) => control,
         other => panic!("{other:?}"),

@@ -5,6 +5,7 @@
 
 mod columns;
 mod connect;
+mod control;
 mod coupling;
 mod faults;
 mod fixture;

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Our own tables in the databases that settings name.
 
-use throughline_sources::mysql;
+use std::sync::Arc;
 
-use super::source::{mistake, mysql_config};
+use throughline_sources::sql::Installed;
+use throughline_sources::{mysql, postgres};
+use tokio::runtime::Handle;
+
+use super::source::{mistake, mysql_config, postgres as source_postgres};
 use crate::config::{ConfigError, Settings, SourceKind};
+use crate::tasks::TrackedTasks;
 
 /// What was done for one source, or would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,29 +28,19 @@ pub struct Installation {
 pub async fn install(settings: &Settings) -> Result<Vec<Installation>, ConfigError> {
     let mut installations = Vec::with_capacity(settings.sources.len());
     for source in &settings.sources {
-        let done = match &source.kind {
-            SourceKind::Sqlite { .. } => NOT_NEEDED.to_owned(),
-            SourceKind::Postgres { .. } => NOT_YET.to_owned(),
+        let installed = match &source.kind {
+            SourceKind::Sqlite { .. } => Ok(None),
+            SourceKind::Postgres { url, password } => {
+                let config = source_postgres::config(source, url, password.as_ref());
+                let tasks = Arc::new(TrackedTasks::new(Handle::current()));
+                postgres::install(config.map_err(|error| mistake(&error))?, tasks).await.map(Some)
+            }
             SourceKind::Mysql { url, password } => {
-                let installed = mysql::install(
-                    mysql_config(source, url, password.as_ref()).map_err(|error| mistake(&error))?,
-                )
-                .await
-                .map_err(|error| mistake(&error))?;
-                match installed.before {
-                    0 => format!("the control tables (tl_*, version {}) were made", installed.version),
-                    before if before == installed.version => {
-                        format!("the control tables (tl_*, version {before}) are there; nothing was changed")
-                    }
-                    before => {
-                        format!(
-                            "the control tables (tl_*) were brought from version {before} to {}",
-                            installed.version
-                        )
-                    }
-                }
+                let config = mysql_config(source, url, password.as_ref());
+                mysql::install(config.map_err(|error| mistake(&error))?).await.map(Some)
             }
         };
+        let done = installed.map_err(|error| mistake(&error))?.map_or(NOT_NEEDED.to_owned(), told);
         installations.push(Installation { source: source.name.clone(), done });
     }
     Ok(installations)
@@ -54,7 +49,17 @@ pub async fn install(settings: &Settings) -> Result<Vec<Installation>, ConfigErr
 const NOT_NEEDED: &str =
     "a SQLite file needs no control tables: one daemon owns it, and keeps what the tables would hold";
 
-const NOT_YET: &str = "control tables are not kept in PostgreSQL in this version";
+fn told(installed: Installed) -> String {
+    match (installed.before, installed.version) {
+        (0, version) => format!("the control tables (tl_*, version {version}) were made"),
+        (before, version) if before == version => {
+            format!("the control tables (tl_*, version {version}) are there; nothing was changed")
+        }
+        (before, version) => {
+            format!("the control tables (tl_*) were brought from version {before} to {version}")
+        }
+    }
+}
 
 /// The SQL that [`install`] runs on databases without control tables, and the rights that a daemon's account needs
 /// then; touches nothing.
@@ -66,7 +71,12 @@ pub fn install_script(settings: &Settings) -> Result<Vec<String>, ConfigError> {
     for source in &settings.sources {
         match &source.kind {
             SourceKind::Sqlite { .. } => lines.push(format!("-- {}: {NOT_NEEDED}", source.name)),
-            SourceKind::Postgres { .. } => lines.push(format!("-- {}: {NOT_YET}", source.name)),
+            SourceKind::Postgres { url, password } => {
+                let config = source_postgres::config(source, url, password.as_ref());
+                let config = config.map_err(|error| mistake(&error))?;
+                lines.push(format!("-- {}: database `{}` on {}", source.name, config.database, config.host));
+                lines.extend(postgres::install_script(&config).into_iter().map(|sql| format!("{sql};")));
+            }
             SourceKind::Mysql { url, password } => {
                 let config = mysql_config(source, url, password.as_ref()).map_err(|error| mistake(&error))?;
                 lines.push(format!("-- {}: database `{}` on {}", source.name, config.database, config.host));

@@ -219,7 +219,10 @@ async fn open_mysql(
     );
     let source = MysqlSource::connect(config, &surroundings.tasks).await?;
     let tables = source.tables().await?;
-    let control = if wants_control { Some(mysql_control(&source, surroundings).await?) } else { None };
+    let control = match wants_control {
+        true => Some(usable(source.control(&surroundings.tasks).await?)),
+        false => None,
+    };
     Ok(OpenSource {
         label,
         control,
@@ -434,12 +437,11 @@ impl OpenSource {
     }
 }
 
-async fn mysql_control(
-    source: &MysqlSource,
-    surroundings: &Surroundings,
-) -> Result<std::result::Result<Arc<dyn ControlStore>, Obstacle>> {
-    Ok(match source.control(&surroundings.tasks).await? {
+fn usable<S: ControlStore>(
+    tables: ControlTables<Arc<S>>,
+) -> std::result::Result<Arc<dyn ControlStore>, Obstacle> {
+    match tables {
         ControlTables::Ready(control) => Ok(control),
         ControlTables::Unusable { why, remedy } => Err(Obstacle { why, remedy }),
-    })
+    }
 }

@@ -7,7 +7,7 @@ use throughline_core::Result;
 use throughline_sources::postgres::{Password, PostgresConfig, PostgresSource, PostgresStats};
 use throughline_sources::sql::TableMapping;
 
-use super::{Kind, Obstacle, OpenSource, OpenTable};
+use super::{Kind, Obstacle, OpenSource, OpenTable, usable};
 use crate::assemble::Surroundings;
 use crate::assemble::feed::Consumption;
 use crate::config::{Secret, SourceSettings};
@@ -29,13 +29,13 @@ pub(super) async fn open(
     );
     let source = PostgresSource::connect(config, Arc::new(surroundings.tasks.clone())).await?;
     let tables = source.tables().await?;
-    let no_control = || Obstacle {
-        why: "the control tables are not kept in PostgreSQL in this version".to_owned(),
-        remedy: "keep a short ttl".to_owned(),
+    let control = match wants_control {
+        true => Some(usable(source.control().await?)),
+        false => None,
     };
     Ok(OpenSource {
         label,
-        control: wants_control.then(|| Err(no_control())),
+        control,
         hidden_changes: source.hidden_changes(),
         tables,
         notes: source.notes(),
@@ -99,6 +99,11 @@ pub(super) fn gauges(
             "write_round_trips",
             "Round trips to the server for writes, commits included.",
             stats.write_round_trips,
+        ),
+        gauge(
+            "control_statements",
+            "Statements that were sent to the control tables, on connections of their own.",
+            stats.control_statements,
         ),
         gauge("keys_read", "Keys that loads asked for.", stats.keys_read),
         gauge(

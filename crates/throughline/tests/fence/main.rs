@@ -1,29 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Three daemons over a real MariaDB and a real memcached, each with a way of its own to memcached that can be cut.
+//! Three daemons over a real database and a real memcached, each with a way of its own to memcached that can be cut.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in what its tests share")]
 
-use std::sync::OnceLock;
+mod database;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use throughline::config::Settings;
 use throughline::{Assembly, Bypass, Change, Condition, Effect, Key, Level, Mode, Result, Served, Target};
 use throughline::{Throughline, Write};
-use throughline_testkit::{Mariadb, MariadbOptions, Memcached, MemcachedOptions, Proxy, Way};
+use throughline_testkit::{Memcached, MemcachedOptions, Proxy, Way};
 use tokio::time::{Instant, timeout};
+
+use self::database::{Database, Kind, over_every_database};
+
+over_every_database! {
+    a_daemon_that_loses_its_memcached_writes_on_and_nobody_reads_stale,
+    a_restarted_memcached_is_used_again_without_a_fence,
+    hits_stop_within_a_lease_when_the_database_is_gone,
+    an_operator_drops_every_entry_and_switches_the_mode_for_all,
+    two_servers_under_one_name_are_never_both_used,
+}
+
+const SCHEMA: &str = "CREATE TABLE person (id BIGINT PRIMARY KEY, version BIGINT NOT NULL); \
+                      INSERT INTO person VALUES (1, 0), (2, 0)";
 
 /// L, shorter than in production, so that tests need not wait for long.
 const LEASE_MS: u64 = 600;
 /// Longer than anything that is waited for here.
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn mariadb() -> &'static Mariadb {
-    static SERVER: OnceLock<Mariadb> = OnceLock::new();
-    SERVER.get_or_init(|| Mariadb::start(MariadbOptions::fast()))
-}
-
 struct Fleet {
+    database: &'static Database,
+    url: String,
     name: &'static str,
     memcached: Memcached,
     proxies: Vec<Proxy>,
@@ -31,23 +42,21 @@ struct Fleet {
 }
 
 impl Fleet {
-    async fn start(name: &'static str) -> Self {
+    async fn start(kind: Kind, name: &'static str) -> Self {
         let memcached = Memcached::start(MemcachedOptions::default());
-        let url = mariadb().create_database(name);
-        mariadb().execute(&format!(
-            "use {name}; CREATE TABLE person (id BIGINT PRIMARY KEY, version BIGINT NOT NULL);
-             INSERT INTO person VALUES (1, 0), (2, 0)"
-        ));
+        let database = Database::shared(kind);
+        let url = database.create_database(name);
+        database.execute_in(name, SCHEMA);
         let proxies: Vec<Proxy> = (0..3).map(|_| Proxy::start(memcached.address())).collect();
         let first = settings(&url, &proxies[0].address().to_string());
         throughline::install(&first).await.unwrap();
-        mariadb().execute(&format!("use {name}; UPDATE tl_config SET lease_ms = {LEASE_MS}"));
+        database.execute_in(name, &format!("UPDATE tl_config SET lease_ms = {LEASE_MS}"));
         let mut daemons = Vec::new();
         for proxy in &proxies {
             let settings = settings(&url, &proxy.address().to_string());
             daemons.push(Assembly::new(settings).open().await.unwrap());
         }
-        let fleet = Self { name, memcached, proxies, daemons };
+        let fleet = Self { database, url, name, memcached, proxies, daemons };
         fleet.until("everybody hits", async || fleet.hits().await == 3).await;
         fleet
     }
@@ -81,7 +90,7 @@ impl Fleet {
 
     /// `state generation` of the memcached's row.
     fn row(&self) -> (String, u64) {
-        let row = mariadb().execute(&format!("use {}; SELECT state, generation FROM tl_node", self.name));
+        let row = self.database.execute_in(self.name, "SELECT state, generation FROM tl_node");
         let (state, generation) = row.trim().split_once('\t').unwrap();
         (state.to_owned(), generation.parse().unwrap())
     }
@@ -113,9 +122,8 @@ fn settings(url: &str, cache: &str) -> Settings {
     Settings::parse(&text, &|_| None).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_that_loses_its_memcached_writes_on_and_nobody_reads_stale() {
-    let fleet = Fleet::start("fence_cut").await;
+async fn a_daemon_that_loses_its_memcached_writes_on_and_nobody_reads_stale(kind: Kind) {
+    let fleet = Fleet::start(kind, "fence_cut").await;
     let (acked, floor, stale) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let done = AtomicBool::new(false);
     let before = fleet.row().1;
@@ -157,9 +165,8 @@ async fn a_daemon_that_loses_its_memcached_writes_on_and_nobody_reads_stale() {
     fleet.until("hits come back", async || fleet.hits().await == 3).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restarted_memcached_is_used_again_without_a_fence() {
-    let fleet = Fleet::start("fence_restart").await;
+async fn a_restarted_memcached_is_used_again_without_a_fence(kind: Kind) {
+    let fleet = Fleet::start(kind, "fence_restart").await;
     let (_, generation) = fleet.row();
     fleet.put(0, 1).await.unwrap();
     fleet.memcached.restart();
@@ -174,16 +181,17 @@ async fn a_restarted_memcached_is_used_again_without_a_fence() {
     assert_eq!(fleet.get(0).await.0, 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn hits_stop_within_a_lease_when_the_database_is_gone() {
-    let mariadb = Mariadb::start(MariadbOptions::fast());
-    mariadb.execute("CREATE TABLE person (id BIGINT PRIMARY KEY, version BIGINT NOT NULL); INSERT INTO person VALUES (1, 0)");
+async fn hits_stop_within_a_lease_when_the_database_is_gone(kind: Kind) {
+    const NAME: &str = "fence_gone";
+    let database = Database::start(kind);
+    let url = database.create_database(NAME);
+    database.execute_in(NAME, SCHEMA);
     let memcached = Memcached::start(MemcachedOptions::default());
-    let way = Proxy::start(mariadb.address());
-    let url = mariadb.url().replace(&mariadb.address().to_string(), &way.address().to_string());
+    let way = Proxy::start(database.address());
+    let url = url.replace(&database.address().to_string(), &way.address().to_string());
     let settings = settings(&url, &memcached.address().to_string());
     throughline::install(&settings).await.unwrap();
-    mariadb.execute(&format!("UPDATE tl_config SET lease_ms = {LEASE_MS}"));
+    database.execute_in(NAME, &format!("UPDATE tl_config SET lease_ms = {LEASE_MS}"));
     let throughline = Assembly::new(settings).open().await.unwrap();
     let space = throughline.listing("person").unwrap().space.clone();
     timeout(LIMIT, async { while space.get(&key()).await.unwrap().served != Served::Hit {} }).await.unwrap();
@@ -206,10 +214,9 @@ async fn hits_stop_within_a_lease_when_the_database_is_gone() {
     .unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_operator_drops_every_entry_and_switches_the_mode_for_all() {
-    let fleet = Fleet::start("fence_operator").await;
-    mariadb().execute("use fence_operator; UPDATE person SET version = 7");
+async fn an_operator_drops_every_entry_and_switches_the_mode_for_all(kind: Kind) {
+    let fleet = Fleet::start(kind, "fence_operator").await;
+    fleet.database.execute_in(fleet.name, "UPDATE person SET version = 7");
     assert_eq!(fleet.get(1).await.0, 0, "another program's write is not seen");
     fleet.daemons[2].listing("person").unwrap().space.invalidate_all("a test").await.unwrap();
     for daemon in 0..3 {
@@ -225,13 +232,10 @@ async fn an_operator_drops_every_entry_and_switches_the_mode_for_all() {
 }
 
 /// Two daemons call different servers by one name. Whatever is written through one must be seen through the other.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_servers_under_one_name_are_never_both_used() {
-    let fleet = Fleet::start("fence_astray").await;
+async fn two_servers_under_one_name_are_never_both_used(kind: Kind) {
+    let fleet = Fleet::start(kind, "fence_astray").await;
     let other = Memcached::start(MemcachedOptions::default());
-    let url = mariadb().url();
-    let url = format!("{}/fence_astray", url.rsplit_once('/').unwrap().0);
-    let astray = Assembly::new(settings(&url, &other.address().to_string())).open().await.unwrap();
+    let astray = Assembly::new(settings(&fleet.url, &other.address().to_string())).open().await.unwrap();
     let astray = astray.listing("person").unwrap().space.clone();
     // Long enough for a fence to come and pass.
     let begun = Instant::now();
