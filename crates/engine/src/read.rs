@@ -159,7 +159,7 @@ pub(crate) async fn cached(space: &Arc<Space>, key: &Key) -> Result<Option<Read>
         Error::new(ErrorKind::Unavailable, "look an entry up", detail)
     })?;
     let hit = cache.peek(&slot).await?;
-    let hit = hit.filter(|hit| space.still_reads(&slot) && space.may_use(hit));
+    let hit = hit.filter(|hit| space.still_reads(&slot).is_ok() && space.may_use(hit));
     Ok(hit.map(|hit| {
         space.count_hit(&hit);
         Read::from_hit(hit)

@@ -46,12 +46,12 @@ impl Space {
         Ok(self.slot_on(node, key, generation))
     }
 
-    /// Whether what a look-up found under `slot` still counts when the answer comes: if not, the server may have been
-    /// fenced and taken in again meanwhile, and whatever it brought back from before is not marked there.
-    pub(crate) fn still_reads(&self, slot: &Slot) -> bool {
-        let Some(fence) = self.fence() else { return true };
-        let readable = fence.readable(slot.route.node, self.name(), self.policy().level);
-        readable.is_ok_and(|generation| generation == slot.route.generation)
+    /// Whether what a look-up found under `slot` still counts when the answer comes, or why not: the server may have
+    /// been fenced and taken in again meanwhile, and whatever it brought back from before is not marked there.
+    pub(crate) fn still_reads(&self, slot: &Slot) -> std::result::Result<(), Bypass> {
+        let Some(fence) = self.fence() else { return Ok(()) };
+        let generation = fence.readable(slot.route.node, self.name(), self.policy().level)?;
+        if generation == slot.route.generation { Ok(()) } else { Err(Bypass::Fenced) }
     }
 
     /// Where a mark on `node` must be, as far as is known without asking.

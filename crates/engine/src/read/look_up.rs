@@ -40,12 +40,14 @@ pub(super) async fn judge(
 ) -> Found {
     space.cache_outage.note("cache", space.name(), answer.as_ref());
     match answer {
-        Ok(Lookup::Hit(_)) if !space.still_reads(slot) => Found::Past(Bypass::Fenced),
-        Ok(Lookup::Hit(hit)) if space.may_use(&hit) => {
-            space.count_hit(&hit);
-            Found::Answer(Read::from_hit(hit))
-        }
         Ok(Lookup::Hit(hit)) => {
+            if let Err(why) = space.still_reads(slot) {
+                return Found::Past(why);
+            }
+            if space.may_use(&hit) {
+                space.count_hit(&hit);
+                return Found::Answer(Read::from_hit(hit));
+            }
             // An entry from before an ALTER, of another database, or too old to be trusted: it must go, whoever
             // reads next.
             drop(cache.invalidate(std::slice::from_ref(slot)).await);
