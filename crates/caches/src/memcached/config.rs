@@ -15,9 +15,11 @@ pub struct MemcachedConfig {
     pub servers: Vec<MemcachedServer>,
     /// Which server keeps a key. Default: rendezvous hashing.
     pub distribution: Distribution,
-    /// Connections per server, each shared by all tasks; all calls for one key use the same. Default: 2.
+    /// Connections per server, each shared by all tasks; all calls for one key use the same. Default: 1, because the
+    /// more requests share a connection, the more of them share a system call on both sides; more of them help where
+    /// large values keep small ones waiting.
     pub connections: usize,
-    /// Requests under way per connection, beyond which calls fail with `Overloaded`. Default: 4,096.
+    /// Requests under way per connection, beyond which calls fail with `Overloaded`. Default: 8,192.
     pub in_flight_max: usize,
     /// How long a look-up may take. Default: 20 ms.
     pub get_timeout_ms: u64,
@@ -50,8 +52,8 @@ impl MemcachedConfig {
         Self {
             servers,
             distribution: Distribution::default(),
-            connections: 2,
-            in_flight_max: 4_096,
+            connections: 1,
+            in_flight_max: 8_192,
             get_timeout_ms: 20,
             mark_timeout_ms: 100,
             connect_timeout_ms: 1_000,

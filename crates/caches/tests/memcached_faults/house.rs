@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Default settings but for time-outs that no busy machine reaches, for tests that are not about them.
 pub(crate) fn patient(address: SocketAddr) -> MemcachedConfig {
     MemcachedConfig {
+        // Two, so that what concerns one of several shows.
+        connections: 2,
         get_timeout_ms: 10_000,
         mark_timeout_ms: 10_000,
         connect_timeout_ms: 10_000,

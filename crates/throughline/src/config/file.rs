@@ -137,7 +137,7 @@ pub struct MemcachedConfig {
     pub servers: Spanned<Vec<Spanned<ServerConfig>>>,
     /// Which server keeps a key: `rendezvous`, or `ketama` as libmemcached computes it. Default: `rendezvous`.
     pub distribution: Option<Spanned<String>>,
-    /// Connections per server. Default: 2.
+    /// Connections per server, shared by all requests. Default: 1.
     pub connections: Option<Spanned<u16>>,
     /// The longest time a look-up may take before the source is asked. Default: 20 ms.
     pub timeout: Option<Spanned<Span>>,

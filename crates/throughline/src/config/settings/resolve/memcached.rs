@@ -27,7 +27,7 @@ pub(super) fn memcached(
     Ok(MemcachedSettings {
         servers: servers(&config.servers)?,
         distribution: config.distribution.as_ref().map_or(Ok(Distribution::default()), distribution)?,
-        connections: config.connections.as_ref().map_or(Ok(2), |written| within(written, 1, 64))?,
+        connections: config.connections.as_ref().map_or(Ok(1), |written| within(written, 1, 64))?,
         timeout_ms: config
             .timeout
             .as_ref()
