@@ -23,6 +23,9 @@ pub struct Policy {
     /// How late news of other programs' writes may be, in milliseconds (10,000 by default); while they are later,
     /// entries that are older than this are not used.
     pub staleness_ms_max: u64,
+    /// How long other processes use copies of their own that a write of this one does not reach, in milliseconds (0 by
+    /// default: there are none).
+    pub copies_ms: u64,
     /// How long a reader waits for another's lease or mark before it bypasses, in milliseconds (50 by default).
     pub lease_wait_ms: u64,
     /// The largest record that is cached, in bytes (1 MiB by default); larger ones are served uncached.
@@ -38,6 +41,7 @@ impl Default for Policy {
             access: Access::Read,
             ttl: Ttl::default(),
             staleness_ms_max: 10_000,
+            copies_ms: 0,
             lease_wait_ms: 50,
             entry_bytes_max: 1024 * 1024,
         }

@@ -262,6 +262,13 @@ impl Space {
         self.invalidate_entry(&key).await
     }
 
+    /// For how long, in milliseconds from now, another process may still use an entry of `key` from before the last
+    /// write by this one; 0 when there can be none. In this process nobody does.
+    pub fn stale_elsewhere_ms(&self, key: &Key) -> u64 {
+        let owed_ms = if self.owed.holds(key) { self.parts.policy.ttl.entry_ms } else { 0 };
+        owed_ms.max(self.parts.policy.copies_ms)
+    }
+
     pub(crate) async fn invalidate_entry(&self, key: &Key) -> Result<()> {
         self.invalidate_entries(std::slice::from_ref(key)).await.pop().unwrap_or(Ok(()))
     }

@@ -30,6 +30,7 @@ mod record;
 mod record_path;
 mod request_stats;
 mod resources;
+mod session;
 mod stored;
 mod token;
 

@@ -27,6 +27,11 @@ impl Clock for BootClock {
     }
 }
 
+/// The time of day, in seconds since 1970: the one time that two machines have in common, roughly.
+pub(crate) fn unix_s() -> u64 {
+    u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::MonotonicClock;

@@ -32,6 +32,7 @@ pub mod config;
 mod listing;
 mod record_key;
 mod resource;
+mod session;
 mod tasks;
 mod throughline;
 mod transaction;
@@ -41,6 +42,7 @@ pub use clock::MonotonicClock;
 pub use listing::{About, Field, Format, JsonType, Listing};
 pub use record_key::{KeyPart, RecordKey};
 pub use resource::{Resource, Versioned};
+pub use session::Session;
 pub use tasks::TrackedTasks;
 pub use throughline::{Gauge, Notice, Throughline};
 pub use throughline_core::{

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{BufMut as _, BytesMut};
+use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::json;
 use throughline::{Error, ErrorKind, Format, Key, Read, Record, Result as Outcome};
@@ -20,6 +21,7 @@ use super::door::Shared;
 use super::etag::etag;
 use super::problem::{Problem, ProblemKind};
 use super::record_path::RecordPath;
+use super::session;
 
 /// The most keys of one request: as many as the engine takes.
 pub(crate) const KEYS_MAX: usize = 1_000;
@@ -43,6 +45,7 @@ pub(crate) async fn get_many(
             Problem::new(ProblemKind::MethodNotAllowed, "POST is not taken").with_header(ALLOW, allow)
         );
     }
+    let session = session::of(&headers)?;
     let body = body::read_json(&door, &headers, body).await?;
     let Question { keys: texts } = serde_json::from_slice(&body).map_err(|_| {
         let detail = "the body must be an object with `keys`, a list of texts, and nothing else";
@@ -54,7 +57,11 @@ pub(crate) async fn get_many(
     }
     let keys: Vec<Outcome<Key>> = texts.iter().map(|text| Key::parse(text)).collect();
     let sound: Vec<Key> = keys.iter().filter_map(|key| key.as_ref().ok().cloned()).collect();
-    let mut reads = path.listing.space.get_many(&sound).await.into_iter();
+    let space = &path.listing.space;
+    let mut reads = space.get_many(&sound).await;
+    let own = sound.iter().zip(&mut reads).filter(|(key, _)| session.must_ask(space, key));
+    join_all(own.map(async |(key, read)| *read = space.get_fresh(key).await)).await;
+    let mut reads = reads.into_iter();
     let reads =
         keys.into_iter().map(|key| key.and_then(|_| reads.next().expect("every sound key is answered")));
     let mut answer = Answer::new(&path, door.answer_bytes_max);

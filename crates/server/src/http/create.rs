@@ -13,6 +13,7 @@ use super::door::Shared;
 use super::prefer;
 use super::problem::{Problem, ProblemKind};
 use super::record_path::ResourcePath;
+use super::session;
 use super::stored;
 
 /// Stores the body as a new record and says where it is.
@@ -26,6 +27,7 @@ pub(crate) async fn create(
         let detail = "`If-Match` and `If-None-Match`: what is created has no version yet";
         return Err(Problem::new(ProblemKind::InvalidHeader, detail));
     }
+    let session = session::of(&headers)?;
     let value = match path.listing.about.format {
         Format::Json => body::read_json(&door, &headers, body).await?,
         Format::Raw => body::read(&door, &headers, body).await?,
@@ -36,7 +38,9 @@ pub(crate) async fn create(
     match space.write(write).await.map_err(|error| path.problem(&error))? {
         Effect::Stored { key, record, .. } => {
             let stored = stored::Stored { listing: &path.listing, key: &key, record, created: true };
-            Ok(stored.answer(prefer::wants_minimal(&headers)))
+            let mut response = stored.answer(prefer::wants_minimal(&headers));
+            session::carry(session, space, &key, &mut response);
+            Ok(response)
         }
         Effect::Refused(Refusal::Exists) => {
             let detail = "the key in the body is taken";

@@ -24,6 +24,8 @@ shortens paths, can be read by `_get`.\n\n\
 entry older than N seconds; `only-if-cached` never asks the source and answers 504 when there is no entry; \
 `max-stale` is taken and changes nothing, because nothing stale is ever served. `Cache-Status` (RFC 9211) says \
 how the cache took part, `Age` how old the entry is.\n\n\
+**Sessions.** Where daemons share a `bounded` resource, the answer to a write may have `Throughline-Session`. Send \
+the last one with later requests, to whichever daemon, and they see your own writes.\n\n\
 **Conditions.** `ETag` is the record's version. `If-None-Match` of a read answers 304. `If-Match` of a write \
 (at most 16 tags, or `*`) and `If-None-Match: *` are decided in the database, under the row's lock; otherwise \
 412. Weak tags never match a write. Dates are ignored.\n\n\

@@ -12,5 +12,6 @@ mod keys;
 mod problems;
 mod reading;
 mod sample;
+mod sessions;
 mod wire;
 mod writing;

@@ -98,10 +98,17 @@ impl OpenCache {
         }
     }
 
+    /// For how long, in milliseconds, this process uses copies without asking whether they are still right.
+    pub(super) fn unchecked_ms(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Memory(_) => None,
+            Kind::Memcached(memcached) => memcached.unchecked_ms(),
+        }
+    }
+
     /// Why nobody can be sure that its entries are right, if nobody can.
     pub(super) fn unchecked(&self) -> Option<Obstacle> {
-        let Kind::Memcached(memcached) = &self.kind else { return None };
-        let ttl = memcached::spelled(memcached.unchecked_ms()?);
+        let ttl = memcached::spelled(self.unchecked_ms()?);
         Some(Obstacle {
             why: format!("cache `{}` uses copies in this process for {ttl} without asking", self.name),
             remedy: format!("set l1 = \"validate\" in [caches.{}], or leave it out", self.name),

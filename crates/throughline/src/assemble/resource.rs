@@ -142,6 +142,7 @@ impl Assembly {
             access: settings.access,
             ttl: settings.ttl,
             staleness_ms_max: settings.staleness_ms_max,
+            copies_ms: cache.and_then(OpenCache::unchecked_ms).unwrap_or(0),
             lease_wait_ms: settings.lease_wait_ms,
             entry_bytes_max: settings.entry_bytes_max,
         };

@@ -80,6 +80,7 @@ impl<'a> Operations<'a> {
             header("If-None-Match", "Answer 304 when the record has one of these versions"),
             header("If-Match", "Answer 412 when the record has none of these versions"),
             header("Cache-Control", "`no-cache`, `max-age=N`, `only-if-cached`, `max-stale`"),
+            header("Throughline-Session", "What the last answer to a write had, if it had it"),
         ]);
         operation
     }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::header::{AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use throughline::{Format, Mode, Read, Record};
+use throughline::{Format, Mode, Read, Record, Session};
 
 use super::super::cache_control::Freshness;
 use super::super::cache_status::{CACHE_STATUS, NOT_CACHED, cache_status};
@@ -14,6 +14,7 @@ use super::super::door::Shared;
 use super::super::etag::{Preconditions, etag};
 use super::super::problem::{Problem, ProblemKind};
 use super::super::record_path::RecordPath;
+use super::super::session;
 
 /// Other caches may keep an answer only for its own client and must ask before they use it: they would not
 /// hear of a write, and our promise would end with them.
@@ -27,7 +28,8 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let freshness = Freshness::of(&headers)?;
     let preconditions = Preconditions::of(&headers)?;
-    let read = fresh_enough(&path, freshness).await?;
+    let session = session::of(&headers)?;
+    let read = fresh_enough(&path, freshness, &session).await?;
     let mode = path.listing.space.mode();
     let mut response = match read.record() {
         Some(record) => found(&path, &preconditions, record),
@@ -39,12 +41,13 @@ pub(crate) async fn get(
 }
 
 /// Reads by the resource's strategy, unless the request asks for the source or for the cache alone.
-async fn fresh_enough(path: &RecordPath, freshness: Freshness) -> Result<Read, Problem> {
+async fn fresh_enough(path: &RecordPath, freshness: Freshness, session: &Session) -> Result<Read, Problem> {
     let (space, key) = (&path.listing.space, &path.key);
     let problem = |error| path.problem(&error);
     if freshness.cached {
         let cached = space.get_cached(key).await.map_err(problem)?;
-        return cached.filter(|read| !freshness.refuses(read.age_ms())).ok_or_else(|| {
+        let usable = |read: &Read| !freshness.refuses(read.age_ms()) && !session.must_ask(space, key);
+        return cached.filter(usable).ok_or_else(|| {
             let detail = "the request said `only-if-cached`";
             Problem::new(ProblemKind::NotCached, detail)
                 .in_resource(space.name())
@@ -54,7 +57,7 @@ async fn fresh_enough(path: &RecordPath, freshness: Freshness) -> Result<Read, P
     if freshness.source {
         return space.get_fresh(key).await.map_err(problem);
     }
-    let read = space.get(key).await.map_err(problem)?;
+    let read = session.get(space, key).await.map_err(problem)?;
     if read.served == throughline::Served::Hit && freshness.refuses(read.age_ms()) {
         return space.get_fresh(key).await.map_err(problem);
     }

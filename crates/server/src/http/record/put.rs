@@ -14,6 +14,7 @@ use super::super::etag::Preconditions;
 use super::super::prefer;
 use super::super::problem::{Problem, ProblemKind};
 use super::super::record_path::RecordPath;
+use super::super::session;
 use super::super::stored;
 
 /// Stores the body as the record and answers with what is stored.
@@ -28,6 +29,7 @@ pub(crate) async fn put(
         return Err(Problem::new(ProblemKind::InvalidHeader, detail));
     }
     let condition = Preconditions::of_write(&headers)?;
+    let session = session::of(&headers)?;
     let value = match path.listing.about.format {
         Format::Json => body::read_json(&door, &headers, body).await?,
         Format::Raw => body::read(&door, &headers, body).await?,
@@ -38,7 +40,9 @@ pub(crate) async fn put(
     match space.write(write).await.map_err(|error| path.problem(&error))? {
         Effect::Stored { key, record, created } => {
             let stored = stored::Stored { listing: &path.listing, key: &key, record, created };
-            Ok(stored.answer(prefer::wants_minimal(&headers)))
+            let mut response = stored.answer(prefer::wants_minimal(&headers));
+            session::carry(session, space, &key, &mut response);
+            Ok(response)
         }
         Effect::Refused(refusal) => Err(stored::refused(refusal).in_resource(space.name())),
         Effect::Deleted { .. } => unreachable!("a put does not delete"),
