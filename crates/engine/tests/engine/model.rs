@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use proptest::prelude::{Just, Strategy, prop_oneof, proptest};
-use throughline_core::{Condition, Effect, Mode, Scope, WriteStrategy};
+use throughline_core::{Condition, Effect, Mode, Refusal, Result, Scope, Write, WriteStrategy};
 use throughline_engine::Policy;
 
 use crate::bed::{Bed, delete, key, put, strict};
@@ -13,13 +14,75 @@ use crate::bed::{Bed, delete, key, put, strict};
 enum Step {
     Get(u8),
     GetMany(Vec<u8>),
+    Write(Asked),
+    /// All at once, in this order.
+    Together(Vec<Asked>),
+    Invalidate(u8),
+    CacheDown(bool),
+    Switch(Mode),
+}
+
+/// A write.
+#[derive(Clone, Debug)]
+enum Asked {
     Put(u8, u8),
     Insert(u8, u8),
     Update(u8, u8),
     Delete(u8),
-    Invalidate(u8),
-    CacheDown(bool),
-    Switch(Mode),
+}
+
+impl Asked {
+    fn write(&self) -> Write {
+        let put =
+            |number: &u8, value: &u8, condition| put(&number.to_string(), &value.to_string(), condition);
+        match self {
+            Self::Put(number, value) => put(number, value, Condition::Always),
+            Self::Insert(number, value) => put(number, value, Condition::Absent),
+            Self::Update(number, value) => put(number, value, Condition::Present),
+            Self::Delete(number) => delete(&number.to_string()),
+        }
+    }
+
+    /// Does the same to the model, and says what its effect must be; `Ok` is whether the record is new.
+    fn apply(&self, model: &mut BTreeMap<String, String>) -> std::result::Result<bool, Refusal> {
+        let (Self::Put(number, _) | Self::Insert(number, _) | Self::Update(number, _) | Self::Delete(number)) =
+            self;
+        let text = number.to_string();
+        let exists = model.contains_key(&text);
+        match self {
+            Self::Insert(..) if exists => Err(Refusal::Exists),
+            Self::Update(..) | Self::Delete(_) if !exists => Err(Refusal::Absent),
+            Self::Put(_, value) | Self::Insert(_, value) | Self::Update(_, value) => {
+                model.insert(text, value.to_string());
+                Ok(!exists)
+            }
+            Self::Delete(_) => {
+                model.remove(&text);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Does the same to the model, unless it failed.
+    fn check(&self, outcome: &Result<Effect>, model: &mut BTreeMap<String, String>) {
+        let Ok(effect) = outcome else { return };
+        let told = match effect {
+            Effect::Stored { created, .. } => Ok(*created),
+            Effect::Deleted { .. } => Ok(false),
+            Effect::Refused(refusal) => Err(*refusal),
+        };
+        assert_eq!(told, self.apply(model), "{self:?}");
+    }
+}
+
+fn writes(keys: std::ops::Range<u8>) -> impl Strategy<Value = Asked> {
+    let (key, value) = (keys, 0..9_u8);
+    prop_oneof![
+        4 => (key.clone(), value.clone()).prop_map(|(key, value)| Asked::Put(key, value)),
+        2 => (key.clone(), value.clone()).prop_map(|(key, value)| Asked::Insert(key, value)),
+        2 => (key.clone(), value).prop_map(|(key, value)| Asked::Update(key, value)),
+        2 => key.prop_map(Asked::Delete),
+    ]
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -27,10 +90,8 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1..6_u8).prop_map(Step::Get),
         2 => proptest::collection::vec(1..6_u8, 0..6).prop_map(Step::GetMany),
-        4 => (1..6_u8, 0..9_u8).prop_map(|(key, value)| Step::Put(key, value)),
-        2 => (1..6_u8, 0..9_u8).prop_map(|(key, value)| Step::Insert(key, value)),
-        2 => (1..6_u8, 0..9_u8).prop_map(|(key, value)| Step::Update(key, value)),
-        2 => (1..6_u8).prop_map(Step::Delete),
+        10 => writes(1..6).prop_map(Step::Write),
+        3 => proptest::collection::vec(writes(1..3), 2..12).prop_map(Step::Together),
         1 => (1..6_u8).prop_map(Step::Invalidate),
         1 => proptest::bool::ANY.prop_map(Step::CacheDown),
         1 => modes.prop_map(Step::Switch),
@@ -42,15 +103,13 @@ async fn run(bed: &Bed, steps: &[Step]) {
     let mut model: BTreeMap<String, String> = [("1", "one"), ("2", "two"), ("3", "three")]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
+    // Marks take their time, so that writes which begin together meet.
+    bed.cache.set_mark_ms(1);
     for step in steps {
-        let (number, value, condition) = match step {
+        match step {
             Step::Get(number) => {
-                assert_eq!(
-                    bed.get(&number.to_string()).await.as_ref(),
-                    model.get(&number.to_string()),
-                    "{step:?}"
-                );
-                continue;
+                let text = number.to_string();
+                assert_eq!(bed.get(&text).await.as_ref(), model.get(&text), "{step:?}");
             }
             Step::GetMany(numbers) => {
                 let keys: Vec<_> = numbers.iter().map(|number| key(&number.to_string())).collect();
@@ -61,36 +120,20 @@ async fn run(bed: &Bed, steps: &[Step]) {
                         .map(|record| String::from_utf8(record.value.to_vec()).unwrap());
                     assert_eq!(value.as_ref(), model.get(&number.to_string()), "{step:?}");
                 }
-                continue;
             }
-            Step::Invalidate(number) => {
-                drop(bed.space.invalidate(&key(&number.to_string())).await);
-                continue;
+            Step::Invalidate(number) => drop(bed.space.invalidate(&key(&number.to_string())).await),
+            Step::CacheDown(down) => bed.cache.set_down(*down),
+            Step::Switch(mode) => drop(bed.space.set_mode(*mode).await),
+            Step::Write(asked) => asked.check(&bed.space.write(asked.write()).await, &mut model),
+            Step::Together(all) => {
+                let outcomes = join_all(all.iter().map(|asked| bed.space.write(asked.write()))).await;
+                all.iter().zip(&outcomes).for_each(|(asked, outcome)| asked.check(outcome, &mut model));
             }
-            Step::CacheDown(down) => {
-                bed.cache.set_down(*down);
-                continue;
-            }
-            Step::Switch(mode) => {
-                drop(bed.space.set_mode(*mode).await);
-                continue;
-            }
-            Step::Put(number, value) => (number, Some(value), Condition::Always),
-            Step::Insert(number, value) => (number, Some(value), Condition::Absent),
-            Step::Update(number, value) => (number, Some(value), Condition::Present),
-            Step::Delete(number) => (number, None, Condition::Always),
-        };
-        let text = number.to_string();
-        let write = match value {
-            Some(value) => put(&text, &value.to_string(), condition),
-            None => delete(&text),
-        };
-        match bed.space.write(write).await {
-            Ok(Effect::Stored { .. }) => drop(model.insert(text, value.unwrap().to_string())),
-            Ok(Effect::Deleted { .. }) => drop(model.remove(&text)),
-            Ok(Effect::Refused(_)) | Err(_) => {}
         }
-        assert_eq!(bed.source.row(&number.to_string()).as_ref(), model.get(&number.to_string()), "{step:?}");
+        for number in 1..6 {
+            let text = number.to_string();
+            assert_eq!(bed.source.row(&text).as_ref(), model.get(&text), "{step:?}");
+        }
     }
 }
 

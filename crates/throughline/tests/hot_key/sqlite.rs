@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Over SQLite, with the cache in this process.
+
+use throughline::config::Settings;
+use throughline::{Assembly, Level};
+use throughline_testkit::Scratch;
+
+use crate::counter::{
+    RESOURCE, TABLE, a_bad_value_fails_alone, a_chain_of_compare_and_sets_holds,
+    conditions_are_decided_one_after_the_other, counter, no_step_of_a_counter_is_lost,
+    writes_that_meet_are_one_transaction,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_writers_of_one_row_are_few_transactions() {
+    let folder = Scratch::new();
+    let file = folder.join("shop.db");
+    rusqlite::Connection::open(&file).unwrap().execute_batch(TABLE).unwrap();
+    let text = format!(
+        "[sources.shop]\nurl = \"sqlite:{}\"\n[caches.main]\nmemory = {{ capacity = \"8 MiB\" }}\n{RESOURCE}",
+        file.display()
+    );
+    let program = Assembly::new(Settings::parse(&text, &|_| None).unwrap()).open().await.unwrap();
+    assert_eq!(counter(&program).space().policy().level, Level::Strict);
+    writes_that_meet_are_one_transaction(&program).await;
+    conditions_are_decided_one_after_the_other(&program).await;
+    a_chain_of_compare_and_sets_holds(&program).await;
+    a_bad_value_fails_alone(&program).await;
+    no_step_of_a_counter_is_lost(&[&program], true).await;
+}
