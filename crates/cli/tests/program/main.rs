@@ -13,6 +13,7 @@ mod found;
 mod init;
 mod mistakes;
 mod outbox;
+mod postgres;
 mod servers;
 
 use std::process::{Command, Output};
