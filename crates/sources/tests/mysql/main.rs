@@ -7,7 +7,20 @@ mod columns;
 mod connect;
 mod control;
 mod faults;
-mod fixture;
 mod outbox;
 mod reads;
+mod server;
 mod writes;
+
+use servers::fixture;
+
+/// What every database server is held to, with the same steps: compiled here against `server`.
+#[path = "../servers"]
+mod servers {
+    pub(crate) mod connect;
+    pub(crate) mod faults;
+    pub(crate) mod fixture;
+    pub(crate) mod outbox;
+    mod reads;
+    mod writes;
+}

@@ -3,55 +3,14 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Error, ErrorKind};
-use throughline_sources::postgres::{Password, PostgresConfig, PostgresSource};
+use throughline_core::ErrorKind;
+use throughline_sources::Password;
+use throughline_sources::postgres::PostgresSource;
 use throughline_sources::sql::TableMapping;
-use throughline_testkit::{Memcached, MemcachedOptions, Postgres, PostgresOptions, TestTasks, free_port};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use throughline_testkit::{Memcached, MemcachedOptions, Postgres, PostgresOptions, TestTasks};
 
-use crate::fixture::{Database, apply, config_of, put, server, stored};
-
-fn config() -> PostgresConfig {
-    config_of(&server().url())
-}
-
-async fn refused(change: impl FnOnce(&mut PostgresConfig)) -> Error {
-    let mut config = config();
-    change(&mut config);
-    PostgresSource::connect(config, Arc::new(TestTasks)).await.unwrap_err()
-}
-
-#[tokio::test]
-async fn a_wrong_password_is_denied_and_not_repeated() {
-    let error = refused(|config| config.password = Password::new("geheim")).await;
-    assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(error.detail().contains("correct user and password"), "{error}");
-    assert!(!format!("{error:?}").contains("geheim"));
-}
-
-#[tokio::test]
-async fn what_is_printed_of_a_source_hides_the_password() {
-    let config = config();
-    let password = server().url().split([':', '@']).nth(2).unwrap().to_owned();
-    let source = PostgresSource::connect(config, Arc::new(TestTasks)).await.unwrap();
-    let shown = format!("{source:?}");
-    assert!(shown.contains("throughline") && !shown.contains(&password), "{shown}");
-}
-
-#[tokio::test]
-async fn a_database_that_does_not_exist_is_named() {
-    let error = refused(|config| config.database = "nowhere".into()).await;
-    assert_eq!(error.kind(), ErrorKind::Configuration);
-    assert!(error.detail().contains("no database `nowhere`"), "{error}");
-}
-
-#[tokio::test]
-async fn a_port_where_nothing_listens_is_unavailable() {
-    let error = refused(|config| config.port = free_port()).await;
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.detail().contains("start the server"), "{error}");
-}
+use crate::fixture::{Database, apply, config_of, put, stored};
+use crate::servers::connect::refused;
 
 #[tokio::test]
 async fn a_memcached_is_not_taken_for_a_postgres() {
@@ -66,26 +25,6 @@ async fn a_memcached_is_not_taken_for_a_postgres() {
         "{error}"
     );
     assert!(error.detail().contains("PostgreSQL"), "{error}");
-}
-
-#[tokio::test]
-async fn a_server_that_speaks_otherwise_is_not_taken_for_a_postgres() {
-    for greeting in ["SSH-2.0-OpenSSH_9.2\r\n", "\x05\0\0\0nopes", "\x01\0\0\0\x0a", ""] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let serve = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream.write_all(greeting.as_bytes()).await.unwrap();
-        };
-        let connect = refused(|config| {
-            config.port = port;
-            config.connect_timeout_ms = 500;
-        });
-        let (error, ()) = tokio::join!(connect, serve);
-        let expected = [ErrorKind::Configuration, ErrorKind::Unavailable];
-        assert!(expected.contains(&error.kind()), "{greeting:?}: {error}");
-        assert!(error.detail().contains("PostgreSQL"), "{greeting:?}: {error}");
-    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use throughline_sources::postgres::PostgresTable;
 use tokio_postgres::Client;
 
 use crate::fixture::{Database, intent, key, prepare, put};
+use crate::server::another_daemon;
 
 const WRITE_COUNT: u64 = 300;
 /// Far more than the naive reader needs to be convicted.
@@ -51,7 +52,7 @@ fn number(json: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fill_is_never_older_than_a_write_of_another_daemon() {
     let (database, table) = Database::with_rows("coupling_stress", 1).await;
-    let (other, slot) = (database.another_daemon().await, Arc::new(Slot::default()));
+    let (other, slot) = (another_daemon(&database.url).await, Arc::new(Slot::default()));
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..READER_COUNT {
         let (table, slot) = (Arc::clone(&table), Arc::clone(&slot));
@@ -85,7 +86,7 @@ async fn the_check_convicts_a_reader_that_probes_behind_its_select() {
     let slot = Arc::new(Slot::default());
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..READER_COUNT {
-        let (client, slot) = (database.stranger().await, Arc::clone(&slot));
+        let (client, slot) = (database.stranger().await.0, Arc::clone(&slot));
         readers.spawn(async move {
             while !slot.ended.load(Ordering::SeqCst) {
                 slot.fill(read_then_probe(&client, lock)).await;
@@ -122,6 +123,6 @@ async fn held_lock(database: &Database, table: &PostgresTable) -> i32 {
 #[tokio::test]
 async fn every_daemon_and_every_resource_of_a_table_uses_the_same_lock() {
     let (database, table) = Database::with_rows("coupling_same", 1).await;
-    let other = database.another_daemon().await;
+    let other = another_daemon(&database.url).await;
     assert_eq!(held_lock(&database, &table).await, held_lock(&database, &other).await);
 }
