@@ -4,3 +4,4 @@
 pub mod cache;
 pub mod control;
 pub mod source;
+pub mod transactions;

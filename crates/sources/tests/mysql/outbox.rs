@@ -4,12 +4,9 @@
 use std::collections::BTreeSet;
 
 use throughline_core::{Condition, Feed};
-use throughline_sources::sql::Consumer;
 
 use crate::fixture::{apply, delete, put};
-use crate::servers::outbox::{database, drained, feed, set, spelled, writing};
-
-const SHARED: Consumer = Consumer::Shared;
+use crate::servers::outbox::{SHARED, database, drained, feed, set, spelled, writing};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_shape_of_key_is_told_as_the_canonical_key() {

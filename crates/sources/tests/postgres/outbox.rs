@@ -2,13 +2,10 @@
 //! The outbox: what other programs change is told, once to each consumer, whatever happens in between.
 
 use throughline_core::{Condition, Feed};
-use throughline_sources::sql::Consumer;
 
 use crate::fixture::{Database, apply, delete, put};
 use crate::server::install_outbox;
-use crate::servers::outbox::{config, database, drained, feed, set, settled, writing};
-
-const SHARED: Consumer = Consumer::Shared;
+use crate::servers::outbox::{SHARED, config, database, drained, feed, set, settled, writing};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_shape_of_key_is_told_as_the_canonical_key() {

@@ -146,7 +146,7 @@ pub fn broken_promises<F: Future<Output = SourceSubject>>(make: impl Fn() -> F) 
     PROMISES.iter().filter(is_broken).map(|promise| promise.0).collect()
 }
 
-fn key(text: &str) -> Key {
+pub(super) fn key(text: &str) -> Key {
     Key::parse(text).expect("a short key")
 }
 
@@ -155,7 +155,7 @@ fn intent(fill: bool) -> Intent {
 }
 
 /// A put to `key` of a JSON object.
-fn put(key_text: &str, value: &str) -> Write {
+pub(super) fn put(key_text: &str, value: &str) -> Write {
     Write {
         target: Target::Key(key(key_text)),
         change: Change::Put { value: Bytes::copy_from_slice(value.as_bytes()), flags: 0 },
@@ -164,47 +164,47 @@ fn put(key_text: &str, value: &str) -> Write {
 }
 
 /// A put of a new JSON object.
-fn create(value: &str) -> Write {
+pub(super) fn create(value: &str) -> Write {
     Write { target: Target::New, ..put("0", value) }
 }
 
-fn delete(key_text: &str) -> Write {
+pub(super) fn delete(key_text: &str) -> Write {
     Write { target: Target::Key(key(key_text)), change: Change::Delete, condition: Condition::Always }
 }
 
-fn when(condition: Condition, write: Write) -> Write {
+pub(super) fn when(condition: Condition, write: Write) -> Write {
     Write { condition, ..write }
 }
 
 /// The compact JSON of a person.
-fn person(id: i64, first_name: &str) -> String {
+pub(super) fn person(id: i64, first_name: &str) -> String {
     format!(r#"{{"id":{id},"first_name":"{first_name}","last_name":null}}"#)
 }
 
 impl SourceTable {
-    async fn load(&self, key_text: &str, fill: bool) -> Loaded {
+    pub(super) async fn load(&self, key_text: &str, fill: bool) -> Loaded {
         let loaded = self.loader.load(&key(key_text), intent(fill)).await;
         loaded.expect("a healthy source answers")
     }
 
     /// The JSON at `key_text`, by a plain read.
-    async fn value(&self, key_text: &str) -> Option<String> {
+    pub(super) async fn value(&self, key_text: &str) -> Option<String> {
         let record = self.load(key_text, false).await.record;
         record.map(|record| String::from_utf8(record.value.to_vec()).expect("JSON is UTF-8"))
     }
 
-    async fn version(&self, key_text: &str) -> Version {
+    pub(super) async fn version(&self, key_text: &str) -> Version {
         let record = self.load(key_text, false).await.record;
         record.expect("the record is there").version
     }
 
-    async fn prepare(&self, writes: &[Write]) -> Box<dyn Prepared> {
+    pub(super) async fn prepare(&self, writes: &[Write]) -> Box<dyn Prepared> {
         let prepared = self.writer.prepare(writes).await;
         prepared.expect("a healthy source prepares what fits")
     }
 
     /// Prepares and commits one write.
-    async fn write(&self, write: Write) -> Effect {
+    pub(super) async fn write(&self, write: Write) -> Effect {
         self.try_write(write).await.expect("a healthy source writes what fits")
     }
 
@@ -224,7 +224,7 @@ impl SourceTable {
 
 /// The record that a write stored, with its key and whether it was made anew.
 #[track_caller]
-fn stored(effect: &Effect) -> (&Key, &Record, bool) {
+pub(super) fn stored(effect: &Effect) -> (&Key, &Record, bool) {
     match effect {
         Effect::Stored { key, record: Some(record), created } => (key, record, *created),
         other => panic!("expected a stored record, got {other:?}"),
