@@ -159,12 +159,14 @@ async fn a_server_that_takes_no_writes_is_no_control_store() {
 }
 
 #[tokio::test]
-async fn a_standby_is_no_control_store_and_its_promotion_begins_another_history() {
+async fn a_restart_goes_on_with_the_history_and_a_promotion_begins_another() {
     let server = Postgres::start(PostgresOptions::fast());
     let config = config_of(&server.url());
     install(config.clone(), Arc::new(TestTasks)).await.unwrap();
     let control = ready(&config).await;
     let primary = control.view().await.unwrap().lineage;
+    server.restart();
+    assert_eq!(control.view().await.unwrap().lineage, primary, "a crash forgets nothing");
     std::fs::write(server.data().join("standby.signal"), "").unwrap();
     server.restart();
     let ControlTables::Unusable { why, .. } = open(&config).await else { panic!("it is a standby") };
