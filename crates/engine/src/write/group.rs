@@ -35,29 +35,30 @@ const OPERATION: &str = "write a record";
 /// dozens the COMMIT and the mark, which they share, are no longer what costs.
 const GROUP_LEN_MAX: usize = 64;
 
-/// For how long the statements of one group should keep the row locked: from a source that is far away, a group takes fewer, so
-/// that it does not meet a time-out which each of its writes alone would not meet.
-const GROUP_MS_MAX: u64 = 250;
-
 type Reply = oneshot::Sender<Result<Effect>>;
 
-/// Writes the groups of one key until nobody waits. `took_ms` is how long the write before them took.
-async fn serve(mut turns: Turns, took_ms: u64) {
-    let clock = turns.space().parts.clock.clone();
-    let mut write_ms = took_ms;
+/// Writes the groups of one key until nobody waits.
+async fn serve(mut turns: Turns) {
+    let mut len_max = GROUP_LEN_MAX;
     loop {
         // Who was just answered may write again at once: it is let in first, or groups would be large and small in turn.
         tokio::task::yield_now().await;
-        let Some(group) = turns.next(len_max(write_ms)) else { return };
-        let (began, len) = (clock.now(), group.replies.len() as u64);
-        group.write().await;
-        write_ms = clock.now().ms_since(began) / len;
+        let Some(group) = turns.next(len_max) else { return };
+        let len = group.writes.len();
+        // A time-out that is the source's own meets any group, but one may be due to the length: from far away, many statements
+        // take long.
+        len_max = match group.write().await {
+            Pace::InTime => (len_max * 2).min(GROUP_LEN_MAX),
+            Pace::TimedOut => (len / 4).max(1),
+        };
     }
 }
 
-/// How many writes may come together, when one takes so long.
-fn len_max(write_ms: u64) -> usize {
-    (GROUP_MS_MAX / write_ms.max(1)).clamp(1, GROUP_LEN_MAX as u64) as usize
+/// Whether a group's writes came to an end in the source's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    InTime,
+    TimedOut,
 }
 
 /// Some writes of one key, and who waits for each. Dropped, it answers all of them.
@@ -77,17 +78,18 @@ impl Group {
     }
 
     /// Writes all of it together, or each by itself if one of them spoils that.
-    async fn write(mut self) {
-        self.attempt(self.replies.len()).await;
+    async fn write(mut self) -> Pace {
+        let pace = self.attempt(self.replies.len()).await;
         while !self.replies.is_empty() {
             self.attempt(1).await;
         }
+        pace
     }
 
     /// Writes the first `count` that were not answered in one transaction and answers them, unless it fails for a reason that
     /// may be the fault of one of several. Any other failure is everybody's, at once: what does not answer now does not
     /// answer the next one either, who would wait as long again.
-    async fn attempt(&mut self, count: usize) {
+    async fn attempt(&mut self, count: usize) -> Pace {
         let first = self.writes.len() - self.replies.len();
         let replies = &self.replies;
         let committing_count = &self.committing_count;
@@ -97,6 +99,7 @@ impl Group {
         };
         let outcome = run(&self.space, &self.writes[first..first + count], commits).await;
         self.committing_count.store(0, Ordering::Relaxed);
+        let kind = outcome.as_ref().err().map(Error::kind);
         match outcome {
             Ok(effects) => {
                 let written = effects.iter().filter(|effect| !matches!(effect, Effect::Refused(_))).count();
@@ -116,6 +119,7 @@ impl Group {
                 (0..count).for_each(|_| self.answer(Err(error.clone())));
             }
         }
+        if kind == Some(ErrorKind::Timeout) { Pace::TimedOut } else { Pace::InTime }
     }
 
     /// Answers the first that was not.
@@ -152,17 +156,4 @@ fn is_of_one_write(kind: ErrorKind) -> bool {
             | ErrorKind::Denied
             | ErrorKind::Other
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::len_max;
-
-    #[test]
-    fn a_group_from_far_away_is_small() {
-        assert_eq!(len_max(0), 64);
-        assert_eq!(len_max(1), 64);
-        assert_eq!(len_max(40), 6);
-        assert_eq!(len_max(9_000), 1);
-    }
 }

@@ -102,6 +102,17 @@ async fn a_group_is_at_most_64_writes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_time_out_groups_are_smaller_for_a_while() {
+    let bed = Bed::new(strict());
+    // The first is alone, the next 64 meet a time-out; then 16, 32, 64 and the rest.
+    bed.source.refuse_value("5", ErrorKind::Timeout);
+    let all = outcomes(&bed, puts(1 + 64 + 16 + 32 + 64 + 3)).await;
+    let failed = kinds(&all).iter().filter(|kind| **kind == Some(ErrorKind::Timeout)).count();
+    assert_eq!((failed, bed.source.commits()), (64, 1 + 4));
+    assert_eq!(bed.space.stats().writes_grouped.get(), 16 + 32 + 64 + 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_sixteen_that_insert_one_wins() {
     let bed = Bed::new(strict());
     let lock = bed.source.prepare(&[put("9", "theirs", Condition::Always)]).await.unwrap();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use throughline_core::{Effect, Error, ErrorKind, Key, Result, Retry, Tick, Write};
+use throughline_core::{Effect, Error, ErrorKind, Key, Result, Retry, Write};
 use tokio::sync::oneshot;
 
 use super::{Group, OPERATION, serve};
@@ -56,7 +56,6 @@ pub(in crate::write) enum Entered {
 pub(in crate::write) struct Turn {
     space: Arc<Space>,
     key: Key,
-    began: Tick,
 }
 
 /// The right to write the groups of a key, one after the other, until nobody waits. Dropped before that (tasks are stopped), it
@@ -88,8 +87,7 @@ pub(in crate::write) fn enter(space: &Arc<Space>, key: Key, write: Write) -> Res
             // An empty queue takes no memory of its own.
             vacant.insert(VecDeque::new());
             drop(state);
-            let began = space.parts.clock.now();
-            return Ok(Entered::First(Turn { space: space.clone(), key, began }, write));
+            return Ok(Entered::First(Turn { space: space.clone(), key }, write));
         }
         Entry::Occupied(occupied) => occupied.into_mut(),
     };
@@ -138,17 +136,12 @@ impl Drop for Turn {
         if self.space.writing.end_if_empty(&self.key) {
             return;
         }
-        let took_ms = self.space.parts.clock.now().ms_since(self.began);
         let turns = Turns { space: self.space.clone(), key: self.key.clone(), is_over: false };
-        self.space.parts.tasks.spawn("write a group", Box::pin(serve(turns, took_ms)));
+        self.space.parts.tasks.spawn("write a group", Box::pin(serve(turns)));
     }
 }
 
 impl Turns {
-    pub(super) fn space(&self) -> &Arc<Space> {
-        &self.space
-    }
-
     /// The next group, of at most `len_max` writes; `None` when nobody waits, and then the turns are over.
     pub(super) fn next(&mut self, len_max: usize) -> Option<Group> {
         let waiting = self.space.writing.take(&self.key, len_max);
