@@ -5,6 +5,7 @@ mod arena;
 mod convergence;
 mod load;
 mod outsider;
+mod recovery;
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::checker::{Probe, Promised, check, differing, phases};
 use crate::database::{Kind, Session};
 use crate::faults::{Canary, Fault, Injector, Struck, Targets, counts};
 use crate::history::{History, Log};
-use crate::report::Report;
+use crate::report::{HitsBack, Report};
 use crate::sut::System;
 use crate::{Epoch, Workload, truth_table};
 
@@ -129,6 +130,15 @@ impl Cell {
         broken: Broken<'_>,
     ) -> Result<Report> {
         let Broken { struck, faults, load, chaos, mut database } = broken;
+        let phases = phases(history, faults).map_err(history_error)?;
+        let hits_back = match HitsBack::ratio_min(&phases).filter(|_| system.is_strict()) {
+            None => HitsBack::Within,
+            // The end of the faults is so long ago already.
+            Some(ratio_min) => match recovery::hits_back(system, &chaos.workload, ratio_min).await {
+                Some(took) => HitsBack::After(chaos.calm() + chaos.quiet + took),
+                None => HitsBack::Never,
+            },
+        };
         let differing = differing(&truth_table::rows(&mut database).await?, probes);
         let promised = match chaos.outside_bound {
             None => Promised::Linear,
@@ -153,7 +163,8 @@ impl Cell {
                 .filter(|struck| struck.fault == Fault::CachePartition)
                 .map(|struck| struck.first_writes_ns)
                 .collect(),
-            phases: phases(history, faults).map_err(history_error)?,
+            phases,
+            hits_back,
             load,
             verdict,
             decisions,

@@ -4,6 +4,7 @@
 mod table;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::chaos::Load;
 use crate::checker::wgl::Decision;
@@ -37,6 +38,8 @@ pub struct Report {
     pub first_writes: Vec<Option<u64>>,
     /// What callers got before, during and after the faults.
     pub phases: [Phase; 3],
+    /// When callers were served from the caches again.
+    pub hits_back: HitsBack,
     /// How hard the database worked.
     pub load: Option<Load>,
     /// What the check against the audit order found.
@@ -47,6 +50,27 @@ pub struct Report {
     pub probe_count: usize,
     /// Those that differed from the database.
     pub differing: Vec<Probe>,
+}
+
+/// When callers were served from the caches again as they were before the faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HitsBack {
+    /// Before the end of the run; or too little was read to tell.
+    Within,
+    /// So long after the faults, at most.
+    After(Duration),
+    /// Not within the longest time that a server is kept out.
+    Never,
+}
+
+impl HitsBack {
+    /// The ratio that must come back, if it had not when the run ended.
+    pub(crate) fn ratio_min(phases: &[Phase; 3]) -> Option<f64> {
+        let [before, _, after] = phases;
+        let ratio_min = before.hit_ratio()? * RECOVERED_MIN;
+        let is_said = before.attributed >= READS_MIN && after.attributed >= READS_MIN;
+        (is_said && after.hit_ratio()? < ratio_min).then_some(ratio_min)
+    }
 }
 
 /// Whether a run came out as it must.
@@ -78,7 +102,7 @@ impl Report {
         match self.is_strict {
             true if verdict.breaches() > 0 => failed("a promise was broken"),
             true if !self.differing.is_empty() => failed("a stale or missing answer when all was quiet"),
-            true if !self.has_recovered() => failed("the hit ratio did not come back"),
+            true if self.hits_back == HitsBack::Never => failed("the hit ratio did not come back"),
             true if self.load.is_some_and(|load| load.peak > load.before * LOAD_MAX) => {
                 failed("the database was not protected")
             }
@@ -106,19 +130,6 @@ impl Report {
             format!("when all was quiet: key {key} through {through}: {seen:?} is not the row")
         });
         findings.chain(differing).collect()
-    }
-
-    /// Whether callers are served from the cache again as they were before the faults.
-    fn has_recovered(&self) -> bool {
-        let [before, _, after] = &self.phases;
-        match (before.hit_ratio(), after.hit_ratio()) {
-            (Some(before_ratio), Some(after_ratio))
-                if before.attributed >= READS_MIN && after.attributed >= READS_MIN =>
-            {
-                after_ratio >= before_ratio * RECOVERED_MIN
-            }
-            _ => true,
-        }
     }
 
     fn stale(&self) -> u64 {

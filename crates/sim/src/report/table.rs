@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::Report;
+use super::{HitsBack, Report};
 use crate::checker::wgl::Decision;
 use crate::checker::{Breach, Phase};
 use crate::faults::Fault;
@@ -44,6 +44,11 @@ impl<'a> Table<'a> {
         row("write p50/p99/max", &|report| times(&report.verdict.write_latency));
         row("hits", &hit_ratio);
         row("hits before/during/after", &phase_ratios);
+        row("hits back after the faults", &|report| match report.hits_back {
+            HitsBack::Within => "within the run".to_owned(),
+            HitsBack::After(time) => format!("{} s at most", time.as_secs()),
+            HitsBack::Never => "never".to_owned(),
+        });
         row("failures before/during/after", &|report| {
             report.phases.map(|phase| phase.failures.to_string()).join("/")
         });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-use super::{Judgement, Report, Table};
+use super::{HitsBack, Judgement, Report, Table};
 use crate::chaos::Load;
 use crate::checker::wgl::Decision;
 use crate::checker::{AuditRow, Phase, Probe, Promised, check};
@@ -40,6 +40,7 @@ fn report(is_strict: bool, shown: Seen, committed: &[u64]) -> Report {
         injections: Counts::new(),
         first_writes: Vec::new(),
         phases: [Phase::default(); 3],
+        hits_back: HitsBack::Within,
         load: None,
         verdict: check(&History::from_operations(operations(shown)), &audit, Promised::Linear).unwrap(),
         decisions: vec![(3, Decision::Linearizable)],
@@ -99,7 +100,9 @@ fn the_table_has_a_column_per_run_and_bounds_for_zeros() {
 fn a_system_that_does_not_recover_or_multiplies_the_load_fails() {
     let phase = |hits| Phase { attributed: 10_000, hits, ..Phase::default() };
     let kept = report(true, value(2), &[1, 2]);
-    assert!(fails(&Report { phases: [phase(5_000), phase(0), phase(1_000)], ..kept }, "come back"));
+    assert_eq!(HitsBack::ratio_min(&[phase(5_000), phase(0), phase(1_000)]), Some(0.4));
+    assert_eq!(HitsBack::ratio_min(&[phase(5_000), phase(0), phase(4_000)]), None);
+    assert!(fails(&Report { hits_back: HitsBack::Never, ..kept }, "come back"));
     let load = Some(Load { before: 10.0, peak: 101.0, after: 10.0 });
     assert!(fails(&Report { load, ..report(true, value(2), &[1, 2]) }, "protected"));
 }
