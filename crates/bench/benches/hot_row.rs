@@ -2,8 +2,9 @@
 //! How often per second can one hot row be written by 16 clients, beside the bare UPDATE?
 //!
 //! Ours: strict write-through over memcached and MariaDB: UPDATE, read-back, mark, COMMIT, publish, the mark
-//! under the row's lock; writes that meet are one transaction, with each its own UPDATE and read-back. Bare: 16 connections, an autocommitted UPDATE of a row of another table. MariaDB's default durability
-//! (an fsync per commit, which a row's lock keeps from being shared).
+//! under the row's lock; writes that meet are one transaction, each with its own UPDATE and read-back. Bare: 16
+//! connections, an autocommitted UPDATE of a row of another table. MariaDB's default durability (an fsync per commit,
+//! which a row's lock keeps from being shared).
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
