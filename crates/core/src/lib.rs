@@ -8,6 +8,7 @@
 mod cache;
 mod clock;
 mod control;
+mod drain;
 mod entry;
 mod error;
 mod feed;
@@ -31,6 +32,9 @@ use std::pin::Pin;
 pub use cache::{Cache, Fill, Lease, LocalCache, Lookup, Mark, Scope, Token, Touch};
 pub use clock::{Clock, Tick};
 pub use control::{ControlStore, ControlView, FenceState, Lineage, NodeRow, ResourceRow, Transition};
+pub use drain::{
+    AcceptedWrite, Applied, Claim, Drain, DrainBatch, Drained, Lane, Owner, Undrained, Watermark,
+};
 pub use entry::{Entry, Fingerprint};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use feed::{Batch, Feed, News, Receipt};

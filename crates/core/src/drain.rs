@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a source offers to writes that were accepted before and are brought to it later (write-behind).
+//!
+//! The writes of a resource are divided into lanes by key, so that several batches can be under way while the
+//! writes of each key keep their order. How far a lane was applied is kept by the source itself, changed in the same
+//! transaction as the rows: a batch whose commit was not answered is given again, and the source knows whether it
+//! has it. A lane also has an owner, because only who holds the journal knows what is still to come.
+
+use std::fmt;
+
+use crate::{BoxFuture, Error, Position, ResourceName, Result, Write};
+
+/// A part of a resource's keys whose accepted writes are applied in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// The resource.
+    pub resource: ResourceName,
+    /// Which part.
+    pub number: u16,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.resource, self.number)
+    }
+}
+
+/// Whoever holds the journal of a lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The journal's own name, made when its folder was made: the same after a restart, never the same elsewhere.
+    /// At most 64 bytes.
+    pub journal: String,
+    /// What an operator calls the daemon; shown to whoever is refused. At most 255 bytes.
+    pub name: String,
+}
+
+/// How far a lane was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// Grows with every claim; who has an older one has lost the lane.
+    pub epoch: u64,
+    /// Every record of the lane up to here is applied, or was put aside by its owner.
+    pub position: Position,
+}
+
+/// The answer to a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The lanes are the caller's; their watermarks, in the order of the lanes.
+    Held(Vec<Watermark>),
+    /// Somebody else has at least one of them, and none was changed.
+    Taken(Owner),
+}
+
+/// An accepted write and its place in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedWrite {
+    /// Its place. Together with the journal's name it tells this write from every other one.
+    pub position: Position,
+    /// The write. Its target is a key, never [`crate::Target::New`].
+    pub write: Write,
+}
+
+/// Writes of one lane, in the order of their positions.
+#[derive(Clone, Copy, Debug)]
+pub struct DrainBatch<'a> {
+    /// The lane.
+    pub lane: &'a Lane,
+    /// Who applies them.
+    pub owner: &'a Owner,
+    /// What the watermark must be for the batch to be applied.
+    pub from: Watermark,
+    /// Where it is afterwards: at least the last position of `writes`. Positions in between that are not among
+    /// `writes` were replaced by later ones of their keys, or put aside.
+    pub to: Position,
+    /// The writes; may be none, then only the watermark moves. At most [`Drain::batch_max`].
+    pub writes: &'a [AcceptedWrite],
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// It was committed; what became of each write, in their order.
+    Done(Vec<Applied>),
+    /// Nothing was done, because the watermark is at this place already (an earlier try was committed).
+    Already(Watermark),
+    /// Nothing was done, because this owner has the lane now.
+    Taken(Owner),
+}
+
+/// What became of one write of a committed batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The row is as the write says, and a reader will see exactly what was accepted.
+    Exact,
+    /// The row is written, but the source may have changed what readers see (a default, a trigger, a number's form).
+    Changed,
+    /// The write's condition did not hold: the row is as somebody else left it.
+    Refused,
+}
+
+/// Why a batch was not applied. Nothing of it was, unless the error's kind is [`crate::ErrorKind::OutcomeUnknown`].
+#[derive(Debug)]
+pub struct Undrained {
+    /// Which of the writes is to blame, where that is known.
+    pub at: Option<usize>,
+    /// The error.
+    pub error: Error,
+}
+
+/// Applies accepted writes of one resource to its source, each once.
+pub trait Drain: fmt::Debug + Send + Sync + 'static {
+    /// The most writes that a batch may hold; at least 1.
+    fn batch_max(&self) -> usize;
+
+    /// Checks, without any I/O, what can be known of a write before it is accepted: the key, the value's fields and
+    /// their types, what must not be missing.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidKey`], [`crate::ErrorKind::InvalidValue`], [`crate::ErrorKind::TooLarge`].
+    fn check(&self, write: &Write) -> Result<()>;
+
+    /// Makes `owner` the owner of all `lanes`, under a new epoch, if nobody else owns any of them, or `by_force`.
+    /// A lane that was never owned begins at [`Position`] 0.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Configuration`] when our own tables are missing, with the remedy; those of any statement.
+    /// Nothing was changed, unless [`crate::ErrorKind::OutcomeUnknown`]; claiming again is always safe.
+    fn claim<'a>(
+        &'a self,
+        lanes: &'a [Lane],
+        owner: &'a Owner,
+        by_force: bool,
+    ) -> BoxFuture<'a, Result<Claim>>;
+
+    /// Gives up those of `lanes` that `owner` has. To be called when nothing of them is pending any more.
+    ///
+    /// # Errors
+    /// Those of any statement; giving them up again is always safe.
+    fn release<'a>(&'a self, lanes: &'a [Lane], owner: &'a Owner) -> BoxFuture<'a, Result<()>>;
+
+    /// Applies a batch and moves the watermark, in one transaction where the source has them.
+    ///
+    /// # Errors
+    /// An error that can pass by itself ([`Error::retry`] is not `Never`) means that the same batch may be given
+    /// again, and must be after [`crate::ErrorKind::OutcomeUnknown`]. Otherwise a write is to blame: the one that is
+    /// told, or one that smaller batches find.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves the outcome unknown; the same batch may be given again.
+    fn apply<'a>(&'a self, batch: DrainBatch<'a>) -> BoxFuture<'a, std::result::Result<Drained, Undrained>>;
+}
