@@ -92,7 +92,7 @@ impl Cell {
         let caches = self.cache_addresses();
         let probes = convergence::probe(system, &caches, workload, &mut database).await?;
         let faults = (chaos.calm(), workload.duration.saturating_sub(chaos.calm()));
-        let load = Load::of(&load, faults);
+        let load = Load::of(&load, faults, &history).map_err(history_error)?;
         self.judge(system, &history, &probes, Broken { struck, faults, load, chaos, database }).await
     }
 

@@ -57,6 +57,9 @@ impl<'a> Table<'a> {
                 format!("{:.0}/{:.0}/{:.0}", load.before, load.peak, load.after)
             })
         });
+        row("database calls per operation, at most", &|report| {
+            report.load.map_or("unknown".to_owned(), |load| format!("{:.1}", load.per_operation))
+        });
         if self.0.iter().any(|report| !report.first_writes.is_empty()) {
             row("all keys written after partition", &first_writes);
         }

@@ -103,6 +103,6 @@ fn a_system_that_does_not_recover_or_multiplies_the_load_fails() {
     assert_eq!(HitsBack::ratio_min(&[phase(5_000), phase(0), phase(1_000)]), Some(0.4));
     assert_eq!(HitsBack::ratio_min(&[phase(5_000), phase(0), phase(4_000)]), None);
     assert!(fails(&Report { hits_back: HitsBack::Never, ..kept }, "come back"));
-    let load = Some(Load { before: 10.0, peak: 101.0, after: 10.0 });
+    let load = Some(Load { before: 10.0, peak: 20.0, after: 10.0, per_operation: 10.5 });
     assert!(fails(&Report { load, ..report(true, value(2), &[1, 2]) }, "protected"));
 }
