@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use throughline::ResourceName;
+use throughline::{NodeName, ResourceName};
 
 /// Sits between an application and its database, answers reads from a cache, sends writes to the database
 /// by the strategy you choose, and keeps the two in agreement.
@@ -140,11 +140,15 @@ pub(crate) struct RecordArgs {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct InvalidateArgs {
     /// RESOURCE:KEY, for example person:42
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present_any = ["all", "cache_server"], conflicts_with = "all")]
     pub(crate) record: Option<RecordName>,
     /// Every entry of this resource, in every daemon; returns when nobody can read an older one
     #[arg(long, value_name = "RESOURCE", value_parser = resource_name)]
     pub(crate) all: Option<String>,
+    /// Every entry on this memcached server, in every daemon; for a server whose contents cannot be trusted. It is
+    /// used again, empty, some seconds later
+    #[arg(long, value_name = "NAME", value_parser = node_name, conflicts_with_all = ["all", "record"])]
+    pub(crate) cache_server: Option<String>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -193,6 +197,11 @@ pub(crate) struct ModeArgs {
 
 fn resource_name(text: &str) -> Result<String, String> {
     let name = ResourceName::new(text).ok_or("not a resource's name")?;
+    Ok(name.as_str().to_owned())
+}
+
+fn node_name(text: &str) -> Result<String, String> {
+    let name = NodeName::new(text).ok_or("not a cache server's name")?;
     Ok(name.as_str().to_owned())
 }
 

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
 
 use miette::{IntoDiagnostic as _, WrapErr as _};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use throughline::Key;
 use throughline_server::http::key_segment;
 use ureq::http::Method;
@@ -62,10 +63,13 @@ pub(crate) fn delete(args: &RecordArgs) -> miette::Result<ExitCode> {
 
 pub(crate) fn invalidate(args: &InvalidateArgs) -> miette::Result<ExitCode> {
     let client = Client::new(&args.server);
-    let path = match (&args.record, &args.all) {
-        (Some(record), _) => format!("{}/_invalidate", path(record)?),
-        (None, Some(resource)) => format!("/admin/resources/{resource}/_invalidate"),
-        (None, None) => unreachable!("the command line demands one of them"),
+    let path = match (&args.record, &args.all, &args.cache_server) {
+        (Some(record), ..) => format!("{}/_invalidate", path(record)?),
+        (None, Some(resource), _) => format!("/admin/resources/{resource}/_invalidate"),
+        (None, None, Some(server)) => {
+            format!("/admin/servers/{}/_invalidate", utf8_percent_encode(server, NON_ALPHANUMERIC))
+        }
+        (None, None, None) => unreachable!("the command line demands one of them"),
     };
     client.send(Method::POST, &path, None)?.success()?;
     say!("invalidated");

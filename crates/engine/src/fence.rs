@@ -39,8 +39,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use throughline_core::{
-    Clock, ControlStore, ControlView, Error, ErrorKind, FenceState, Generation, Level, Mode, NodeId,
-    NodeName, Nodes, ResourceName, Result, Rng, Tasks, Tick, Transition,
+    Clock, ControlStore, ControlView, Error, ErrorKind, FenceState, Generation, Mode, NodeId, NodeName,
+    Nodes, ResourceName, Result, Rng, Tasks, Tick, Transition,
 };
 use tokio::sync::{Notify, watch};
 
@@ -50,7 +50,7 @@ use crate::stats::FenceStats;
 use known::Known;
 use readmit::Sightings;
 
-pub(crate) use known::Place;
+pub(crate) use known::{Place, Promise};
 
 /// What a [`Fence`] is made of.
 #[derive(Debug)]
@@ -202,11 +202,11 @@ impl Fence {
         &self,
         node: NodeId,
         resource: &ResourceName,
-        level: Level,
+        promise: Promise,
     ) -> std::result::Result<Generation, Bypass> {
         // The clock is read after the answers were loaded, so a lease is never judged by an earlier moment.
         let known = self.known.load();
-        known.readable(node, resource, level, self.parts.clock.now())
+        known.readable(node, resource, promise, self.parts.clock.now())
     }
 
     /// Where a mark must be, as far as is known without asking.
@@ -350,6 +350,39 @@ impl Fence {
             })
         })
         .await
+    }
+
+    /// Makes every entry on a server unreachable, for every daemon; returns when that is so. The server is used again
+    /// when it has been well for a while, as after every fence.
+    ///
+    /// # Errors
+    /// Those of [`ControlStore::apply`]; [`ErrorKind::Timeout`] when it is under way and could not be completed in time.
+    pub async fn empty(&self, node: NodeId, why: &'static str) -> Result<()> {
+        let deadline = self.deadline();
+        let view = self.read().await?;
+        let Some(row) = view.node(self.name(node)) else {
+            // Nobody ever read under it.
+            return Ok(());
+        };
+        let before = row.generation;
+        if row.state == FenceState::Active {
+            self.start_fence(node, before, why).await?;
+            self.read().await?;
+        }
+        self.hurry.notify_one();
+        // A fence that somebody else began is as good: nothing is stored on the server before it ends.
+        let was_active = row.state == FenceState::Active;
+        self.wait_until(deadline, |known| {
+            known.nodes[usize::from(node.0)].row.as_ref().is_none_or(|row| {
+                row.state != FenceState::Fencing && (row.generation != before || !was_active)
+            })
+        })
+        .await
+    }
+
+    /// The server of this name, in this fence.
+    pub fn node_named(&self, name: &str) -> Option<NodeId> {
+        self.node_ids().find(|node| self.name(*node).as_str() == name)
     }
 
     /// Sends the reads of a resource elsewhere, in every daemon: here when this returns, elsewhere within a poll.

@@ -26,6 +26,10 @@ pub struct Policy {
     /// How long other processes use copies of their own that a write of this one does not reach, in milliseconds (0 by
     /// default: there are none).
     pub copies_ms: u64,
+    /// For how long after its reader's lease has ended a strict resource still answers from the cache, in milliseconds
+    /// (0 by default). Other daemons may go on writing meanwhile, so answers may be so old. For the case that the
+    /// control tables do not answer; what is known to be fenced is never read.
+    pub control_lost_ms: u64,
     /// How long a reader waits for another's lease or mark before it bypasses, in milliseconds (50 by default).
     pub lease_wait_ms: u64,
     /// The largest record that is cached, in bytes (1 MiB by default); larger ones are served uncached.
@@ -42,6 +46,7 @@ impl Default for Policy {
             ttl: Ttl::default(),
             staleness_ms_max: 10_000,
             copies_ms: 0,
+            control_lost_ms: 0,
             lease_wait_ms: 50,
             entry_bytes_max: 1024 * 1024,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use throughline_core::{ControlView, Generation, Key, Level, NodeId, Nonce, Result, Route, Slot};
 
-use crate::fence::{Fence, Place};
+use crate::fence::{Fence, Place, Promise};
 use crate::policy::Generations;
 use crate::read::Bypass;
 use crate::space::Space;
@@ -40,7 +40,7 @@ impl Space {
     pub(crate) fn reader_slot(&self, key: &Key) -> std::result::Result<Slot, Bypass> {
         let node = self.node_of(key);
         let generation = match self.fence() {
-            Some(fence) => fence.readable(node, self.name(), self.policy().level)?,
+            Some(fence) => fence.readable(node, self.name(), Promise::of(self.policy()))?,
             None => self.own_generation(),
         };
         Ok(self.slot_on(node, key, generation))
@@ -50,7 +50,7 @@ impl Space {
     /// been fenced and taken in again meanwhile, and whatever it brought back from before is not marked there.
     pub(crate) fn still_reads(&self, slot: &Slot) -> std::result::Result<(), Bypass> {
         let Some(fence) = self.fence() else { return Ok(()) };
-        let generation = fence.readable(slot.route.node, self.name(), self.policy().level)?;
+        let generation = fence.readable(slot.route.node, self.name(), Promise::of(self.policy()))?;
         if generation == slot.route.generation { Ok(()) } else { Err(Bypass::Fenced) }
     }
 

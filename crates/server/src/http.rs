@@ -79,6 +79,7 @@ pub(crate) const PATTERNS: &[&str] = &[
     "/admin/resources",
     "/admin/resources/{resource}/_invalidate",
     "/admin/resources/{resource}/mode",
+    "/admin/servers/{server}/_invalidate",
     "/admin/stats",
 ];
 
@@ -99,6 +100,7 @@ fn routes(state: Shared) -> Router {
         .route("/admin/resources", get(resources::list))
         .route("/admin/resources/{resource}/_invalidate", post(admin::invalidate_all))
         .route("/admin/resources/{resource}/mode", put(admin::set_mode).get(admin::mode))
+        .route("/admin/servers/{server}/_invalidate", post(admin::invalidate_server))
         .route("/admin/stats", get(admin::stats))
         .fallback(gate::no_such_path)
         .method_not_allowed_fallback(gate::method_not_allowed)

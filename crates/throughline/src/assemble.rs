@@ -148,7 +148,7 @@ impl Assembly {
         let feeds = feed::start_all(&sources, &chosen, &listings, &surroundings);
         let plain = self.settings.plain_bytes.map(|bytes| plain(bytes, &surroundings.clock));
         let transactions = transaction::sources(&sources, &chosen, &listings, &members);
-        let begun_on = transactions.clone();
+        let (begun_on, agreed) = (transactions.clone(), fences.all());
         let guards = surroundings.guards;
         let gauges = move || {
             let caches = caches.iter().flat_map(cache::OpenCache::gauges);
@@ -166,7 +166,7 @@ impl Assembly {
                 .collect()
         };
         let throughline = Throughline::new(listings, plain, gauges, surroundings.tasks, notices);
-        Ok(throughline.with_transactions(transactions))
+        Ok(throughline.with_transactions(transactions).with_fences(agreed))
     }
 }
 

@@ -48,9 +48,9 @@ pub use throughline::{Gauge, Notice, Throughline};
 pub use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Executed,
     Fill, Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode,
-    Parameter, PlainItem, PlainStore, PlainStored, PlainWhen, Prepared, ReadStrategy, Record, Refusal,
-    ResourceName, Result, Retry, Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version, Write, WriteStrategy,
-    Writer,
+    NodeName, Parameter, PlainItem, PlainStore, PlainStored, PlainWhen, Prepared, ReadStrategy, Record,
+    Refusal, ResourceName, Result, Retry, Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version, Write,
+    WriteStrategy, Writer,
 };
 pub use throughline_engine::{
     Bypass, Fence, FenceParts, FenceTimes, Generations, Policy, Read, Served, Space, SpaceParts, SpaceStats,

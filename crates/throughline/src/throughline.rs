@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use throughline_core::{Error, ErrorKind, PlainStore, Result};
 
-use throughline_engine::TransactionSource;
+use throughline_engine::{Fence, TransactionSource};
 
 use crate::listing::Listing;
 use crate::record_key::RecordKey;
@@ -59,6 +59,7 @@ struct Inner {
     tasks: TrackedTasks,
     notices: Vec<Notice>,
     transactions: OnceLock<Vec<Arc<TransactionSource>>>,
+    fences: OnceLock<Vec<Arc<Fence>>>,
 }
 
 /// The last handle takes the background work along, which would otherwise keep sources and their locks open.
@@ -86,8 +87,9 @@ impl Throughline {
         let by_name = listings.iter().enumerate();
         let by_name =
             by_name.map(|(place, listing)| (listing.space.name().as_str().to_owned(), place)).collect();
-        let (gauges, transactions) = (Box::new(gauges), OnceLock::new());
-        Self { inner: Arc::new(Inner { listings, by_name, plain, gauges, tasks, notices, transactions }) }
+        let (gauges, transactions, fences) = (Box::new(gauges), OnceLock::new(), OnceLock::new());
+        let inner = Inner { listings, by_name, plain, gauges, tasks, notices, transactions, fences };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Names the sources that have transactions, once.
@@ -102,6 +104,48 @@ impl Throughline {
 
     pub(crate) fn transaction_sources(&self) -> &[Arc<TransactionSource>] {
         self.inner.transactions.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Names what the fleet agrees on its cache servers by, once.
+    ///
+    /// # Panics
+    /// When it is called twice.
+    #[must_use]
+    pub fn with_fences(self, fences: Vec<Arc<Fence>>) -> Self {
+        self.inner.fences.set(fences).expect("assembly names the fences once");
+        self
+    }
+
+    /// Makes every entry on the cache server `name` unreachable, for every daemon; returns when nobody can read one
+    /// any more. The server is used again when it has been well for a while (5 s, longer when it was fenced before).
+    /// To be called when what it holds cannot be trusted: its memory was restored from an image, or it was another
+    /// program's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when there is no such server whose use is agreed on by control tables; the text
+    /// names those that there are. Those of the control tables; [`ErrorKind::Timeout`] when it is under way and took
+    /// too long.
+    pub async fn invalidate_server(&self, name: &str) -> Result<()> {
+        let fences = self.inner.fences.get().map_or(&[][..], Vec::as_slice);
+        let mut is_known = false;
+        for fence in fences {
+            if let Some(node) = fence.node_named(name) {
+                is_known = true;
+                fence.empty(node, "an operator asked for it").await?;
+            }
+        }
+        if is_known {
+            return Ok(());
+        }
+        let standings: Vec<_> = fences.iter().flat_map(|fence| fence.standings()).collect();
+        let known: Vec<_> = standings.iter().map(|standing| standing.name.as_str()).collect();
+        let detail = match known.is_empty() {
+            true => "no cache server is under control tables (`throughline init URL` makes them); \
+                     drop entries by `throughline invalidate --all RESOURCE`"
+                .to_owned(),
+            false => format!("there is no cache server `{name}`; there are: {}", known.join(", ")),
+        };
+        Err(Error::new(ErrorKind::Configuration, "invalidate a cache server's entries", detail))
     }
 
     /// Every resource, in the order of the configuration or the catalogue.

@@ -49,6 +49,11 @@ fn without_its_memcached_it_reads_on_and_writes_on_after_a_fence() {
     memcached.restart();
     assert!(stdout(&ask(&daemon, &["get", "person:1"])).contains("Grace"));
     assert!(ask(&daemon, &["invalidate", "--all", "person"]).status.success());
+    let name = memcached.address().to_string();
+    let emptied = ask(&daemon, &["invalidate", "--cache-server", &name]);
+    assert!(emptied.status.success(), "{}", stderr(&emptied));
+    let unknown = ask(&daemon, &["invalidate", "--cache-server", "elsewhere"]);
+    assert!(!unknown.status.success() && stderr(&unknown).contains(&name), "{}", stderr(&unknown));
 }
 
 #[test]

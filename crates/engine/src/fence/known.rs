@@ -8,6 +8,7 @@ use throughline_core::{
     ResourceRow, Tick,
 };
 
+use crate::policy::Policy;
 use crate::read::Bypass;
 
 /// Where the mark of a writer must be, so that every reader who may still answer from the cache meets it.
@@ -76,6 +77,34 @@ pub(crate) struct KnownResource {
     pub(crate) went_back: bool,
 }
 
+/// What a resource's readers may rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// On a lease, or on one that ended so many milliseconds ago at most: no answer is older than that.
+    Lease {
+        /// See [`crate::Policy::control_lost_ms`].
+        ended_ms_max: u64,
+    },
+    /// On what was known, however long ago.
+    Known,
+}
+
+impl Promise {
+    pub(crate) fn of(policy: &Policy) -> Self {
+        match policy.level {
+            Level::Strict => Self::Lease { ended_ms_max: policy.control_lost_ms },
+            Level::Bounded => Self::Known,
+        }
+    }
+
+    fn is_kept(self, node: &KnownNode, now: Tick) -> bool {
+        match self {
+            Self::Lease { ended_ms_max } => node.had_lease(now, ended_ms_max),
+            Self::Known => true,
+        }
+    }
+}
+
 /// What an answer's row means beside what was known.
 enum News {
     /// It is the newest.
@@ -141,7 +170,7 @@ impl Known {
         &self,
         node: NodeId,
         resource: &ResourceName,
-        level: Level,
+        promise: Promise,
         now: Tick,
     ) -> Result<Generation, Bypass> {
         let lease = self.nodes.get(usize::from(node.0)).ok_or(Bypass::Fenced)?;
@@ -151,7 +180,7 @@ impl Known {
         if node.state != FenceState::Active || resource.row.state != FenceState::Active {
             return Err(Bypass::Fenced);
         }
-        if level == Level::Strict && !lease.has_lease(now) {
+        if !promise.is_kept(lease, now) {
             return Err(Bypass::ControlLost);
         }
         Ok(Generation { node: node.generation, resource: resource.row.generation })
@@ -167,7 +196,12 @@ impl Known {
 impl KnownNode {
     /// Whether a strict reader may rely on the row now.
     pub(super) fn has_lease(&self, now: Tick) -> bool {
-        self.valid_until.is_some_and(|until| now < until)
+        self.had_lease(now, 0)
+    }
+
+    /// Whether a strict reader might rely on the row `age_ms` ago.
+    fn had_lease(&self, now: Tick, age_ms: u64) -> bool {
+        self.valid_until.is_some_and(|until| now < until.after_ms(age_ms))
     }
 
     fn learn(&mut self, row: Option<&NodeRow>, view: &ControlView, sent: Tick, received: Tick) {

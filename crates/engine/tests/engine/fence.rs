@@ -287,6 +287,38 @@ async fn a_failover_and_a_restored_backup_bump_every_server() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hits_may_go_on_for_a_stated_time_when_the_control_tables_do_not_answer() {
+    let fleet = Fleet::new();
+    let patient = fleet.daemon(Policy { control_lost_ms: 5_000, ..strict() }).await;
+    patient.get("1").await;
+    patient.door.set_shut(true);
+    pass(LEASE_MS + 4_000).await;
+    assert_eq!(patient.served("1").await, Served::Hit, "for 5 s more than the lease");
+    pass(1_001).await;
+    assert_eq!(patient.served("1").await, Served::Bypass(Bypass::ControlLost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_empties_a_server_for_all_daemons_and_it_comes_back_empty() {
+    let fleet = Fleet::new();
+    let daemons = three(&fleet, &strict()).await;
+    daemons[1].get("1").await;
+    // A change that nobody was told of: what was cached cannot be trusted.
+    fleet.source.change_behind("1", Some("by hand"));
+    assert_eq!(daemons[2].get("1").await.as_deref(), Some("v0"));
+    let node = daemons[0].fence.node_named("a").unwrap();
+    daemons[0].fence.empty(node, "an operator asked for it").await.unwrap();
+    for daemon in &daemons {
+        assert_eq!(daemon.get("1").await.as_deref(), Some("by hand"), "at once, when it returns");
+    }
+    pass(READMIT_MS + 2_000).await;
+    assert_eq!(fleet.row().state, FenceState::Active);
+    daemons[1].get("1").await;
+    assert_eq!(daemons[2].served("1").await, Served::Hit);
+    assert!(daemons[0].fence.node_named("b").is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_mark_does_not_wait_for_the_control_rows() {
     let fleet = Fleet::new();
     let (writer, reader) = (fleet.daemon(strict()).await, fleet.daemon(strict()).await);

@@ -5,6 +5,6 @@ mod invalidate;
 mod mode;
 mod stats;
 
-pub(crate) use invalidate::invalidate_all;
+pub(crate) use invalidate::{invalidate_all, invalidate_server};
 pub(crate) use mode::{mode, set_mode};
 pub(crate) use stats::stats;

@@ -76,6 +76,11 @@ impl Fences {
         self.agreement(settings).filter(|agreement| agreement.source == settings.source)?.fence.as_ref()
     }
 
+    /// Every agreement.
+    pub(super) fn all(&self) -> Vec<Arc<Fence>> {
+        self.0.iter().filter_map(|agreement| agreement.fence.clone()).collect()
+    }
+
     /// Why a resource's entries cannot be under one: each database counts its own generations of a server, and the
     /// connections to it can follow one only.
     pub(super) fn obstacle(&self, settings: &ResourceSettings) -> Option<Obstacle> {

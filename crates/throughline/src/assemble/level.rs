@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which level a resource can keep, and why.
 
+use std::time::Duration;
+
 use throughline_core::{Level, Scope};
 
 use crate::config::ConfigError;
@@ -37,6 +39,17 @@ pub(super) struct Decision {
     pub(super) reason: String,
     /// What to do for a higher level.
     pub(super) remedy: Option<String>,
+}
+
+impl Decision {
+    /// Says beside a strict level that answers may be so old while the control tables do not answer.
+    pub(super) fn with_patience(mut self, control_lost_ms: u64) -> Self {
+        if self.level == Level::Strict && control_lost_ms > 0 {
+            let span = humantime::format_duration(Duration::from_millis(control_lost_ms));
+            self.reason.push_str(&format!("; up to {span} old while the control tables do not answer"));
+        }
+        self
+    }
 }
 
 /// The highest level that can be kept.

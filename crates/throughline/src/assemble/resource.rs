@@ -119,6 +119,7 @@ impl Assembly {
             no_control: source.no_control().or_else(|| fences.obstacle(settings)),
         };
         let decision = level::settle(settings.name.as_str(), settings.level, &facts).map_err(placed)?;
+        let decision = decision.with_patience(settings.control_lost_ms);
         let generations = generations(settings, source, cache, fences, surroundings);
         let space = self.space(settings, cache, &open, decision.level, generations, surroundings);
         let others_seen = feed::others_seen(source, table, &open, settings);
@@ -143,6 +144,7 @@ impl Assembly {
             ttl: settings.ttl,
             staleness_ms_max: settings.staleness_ms_max,
             copies_ms: cache.and_then(OpenCache::unchecked_ms).unwrap_or(0),
+            control_lost_ms: settings.control_lost_ms,
             lease_wait_ms: settings.lease_wait_ms,
             entry_bytes_max: settings.entry_bytes_max,
         };

@@ -212,6 +212,10 @@ pub struct ResourceConfig {
     /// used. Without an outbox no entry lives longer. From 1 s (without an outbox 2 s) to 1 d. Default: 10 s, and
     /// without an outbox the ttl. No heuristic knows how old an answer an application bears.
     pub max_staleness: Option<Spanned<Span>>,
+    /// What a strict resource does when the control tables in its database do not answer: `bypass` asks the source for
+    /// every read; `bounded(30s)` (1 s to 1 h) goes on answering from the cache for so long, and answers may be so
+    /// old. Default: `bypass`.
+    pub on_control_lost: Option<Spanned<String>>,
     /// How long a reader waits for another's load. Default: 50 ms.
     pub lease_wait: Option<Spanned<Span>>,
     /// The columns that are served. Default: all.

@@ -222,6 +222,9 @@ pub struct ResourceSettings {
     pub staleness_ms_max: u64,
     /// Whether that was asked for, so that it holds without any news as well.
     pub is_staleness_asked: bool,
+    /// For how long a strict resource answers from the cache while the control tables do not answer, in milliseconds
+    /// after its lease has ended.
+    pub control_lost_ms: u64,
     /// How long a reader waits for another's load, in milliseconds.
     pub lease_wait_ms: u64,
     /// The largest record that is cached, in bytes.
@@ -329,6 +332,7 @@ impl ResourceSettings {
             ttl: policy.ttl,
             staleness_ms_max: policy.staleness_ms_max,
             is_staleness_asked: false,
+            control_lost_ms: policy.control_lost_ms,
             lease_wait_ms: policy.lease_wait_ms,
             entry_bytes_max: policy.entry_bytes_max,
             columns: None,

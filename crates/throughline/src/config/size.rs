@@ -55,6 +55,11 @@ impl<'de> Deserialize<'de> for ByteSize {
 }
 
 impl Span {
+    /// Reads a time.
+    pub fn parse(text: &str) -> Option<Self> {
+        humantime::parse_duration(text).ok().map(Self)
+    }
+
     /// Milliseconds; the largest number there is when it is longer.
     pub fn as_ms(self) -> u64 {
         u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
@@ -64,9 +69,8 @@ impl Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let span = humantime::parse_duration(&text);
-        span.map(Self)
-            .map_err(|_| de::Error::custom("not a time: write, for example, \"500ms\", \"30s\" or \"5m\""))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom("not a time: write, for example, \"500ms\", \"30s\" or \"5m\""))
     }
 }
 

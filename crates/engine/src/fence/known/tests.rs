@@ -6,7 +6,8 @@ use throughline_core::{
     ResourceName, ResourceRow, Tick,
 };
 
-use super::{Known, Place};
+use super::{Known, Place, Promise};
+use crate::policy::Policy;
 use crate::read::Bypass;
 
 fn name() -> NodeName {
@@ -57,7 +58,11 @@ impl Bed {
     }
 
     fn readable(&self, level: Level, now: u64) -> Result<Generation, Bypass> {
-        self.0.readable(NodeId(0), &person(), level, Tick::from_ms(now))
+        self.readable_by(&Policy { level, ..Policy::default() }, now)
+    }
+
+    fn readable_by(&self, policy: &Policy, now: u64) -> Result<Generation, Bypass> {
+        self.0.readable(NodeId(0), &person(), Promise::of(policy), Tick::from_ms(now))
     }
 }
 
@@ -79,6 +84,21 @@ fn an_older_answer_that_comes_late_changes_nothing() {
     bed.learn(&view(10, FenceState::Active, 1), 1_050, 1_500);
     assert_eq!(bed.readable(Level::Strict, 1_600), Err(Bypass::Fenced));
     assert_eq!(bed.0.nodes[0].fencing_since, Some(Tick::from_ms(1_100)));
+}
+
+#[test]
+fn a_lease_that_has_ended_is_relied_on_for_as_long_as_the_policy_says_and_never_when_a_fence_is_known() {
+    let patient = Policy { level: Level::Strict, control_lost_ms: 500, ..Policy::default() };
+    let mut bed = Bed::new();
+    bed.learn(&view(10, FenceState::Active, 1), 1_000, 1_900);
+    assert!(bed.readable_by(&patient, 3_499).is_ok());
+    assert_eq!(bed.readable_by(&patient, 3_500), Err(Bypass::ControlLost));
+    bed.learn(&view(11, FenceState::Fencing, 2), 2_000, 2_300);
+    assert_eq!(bed.readable_by(&patient, 2_400), Err(Bypass::Fenced));
+    let mut bed = Bed::new();
+    bed.learn(&view(20, FenceState::Active, 9), 1_000, 1_010);
+    bed.learn(&view(10, FenceState::Active, 1), 1_500, 1_510);
+    assert_eq!(bed.readable_by(&patient, 1_600), Err(Bypass::ControlLost), "the database forgot");
 }
 
 #[test]

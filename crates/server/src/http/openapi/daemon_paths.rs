@@ -35,6 +35,14 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
         responses.remove("200");
     }
     add("/admin/resources/{resource}/_invalidate", json!({ "parameters": [resource], "post": all }));
+    let server = json!({ "name": "server", "in": "path", "required": true, "schema": { "type": "string" } });
+    let title = "Every entry on a cache server is dropped, in every daemon";
+    let mut all = operation("admin.invalidate_server", title, "text/plain");
+    all["responses"]["204"] = json!({ "description": "Nobody can read an entry from before" });
+    if let Some(responses) = all["responses"].as_object_mut() {
+        responses.remove("200");
+    }
+    add("/admin/servers/{server}/_invalidate", json!({ "parameters": [server], "post": all }));
     add(
         "/admin/stats",
         json!({ "get": operation("admin.stats", "Every counter, as JSON", "application/json") }),

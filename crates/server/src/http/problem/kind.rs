@@ -63,6 +63,8 @@ kinds! {
         "Give the daemon a token, which pages of other sites do not know.";
     UnknownResource = NOT_FOUND "unknown-resource" Never: "there is no such resource",
         "See `/v1` for the resources that there are.";
+    UnknownServer = NOT_FOUND "unknown-server" Never: "no such cache server is agreed on by control tables",
+        "See `throughline stats` for the servers, and run `throughline init` where there are no control tables.";
     NotFound = NOT_FOUND "not-found" Never: "there is no record with this key",
         "Nothing to do: the source has no such record.";
     NoSuchPath = NOT_FOUND "no-such-path" Never: "there is nothing at this path",

@@ -40,6 +40,9 @@ pub(super) fn resource(
         settings.staleness_ms_max = span_ms(staleness, 1_000, 86_400_000)?;
         settings.is_staleness_asked = true;
     }
+    if let Some(choice) = &config.on_control_lost {
+        settings.control_lost_ms = control_lost_ms(choice, settings.level)?;
+    }
     if let Some(wait) = &config.lease_wait {
         settings.lease_wait_ms = span_ms(wait, 0, 10_000)?;
     }
@@ -50,6 +53,26 @@ pub(super) fn resource(
         config.columns.as_ref().map(|columns| columns.iter().map(|c| c.get_ref().clone()).collect());
     format(config, &mut settings)?;
     Ok(settings)
+}
+
+/// `bypass` or `bounded(SPAN)`.
+fn control_lost_ms(choice: &Spanned<String>, level: Option<Level>) -> Result<u64, ConfigError> {
+    let text = choice.get_ref();
+    if text == "bypass" {
+        return Ok(0);
+    }
+    let span = text.strip_prefix("bounded(").and_then(|rest| rest.strip_suffix(')'));
+    let span = span.and_then(|span| Span::parse(span.trim())).ok_or_else(|| {
+        ConfigError::new(format!("`{text}` is not what can be done without the control tables"))
+            .at(choice.span())
+            .help("`bypass`, or for how long the cache still answers: `bounded(30s)`")
+    })?;
+    if level == Some(Level::Bounded) {
+        return Err(ConfigError::new("a bounded resource goes on without the control tables in any case")
+            .at(choice.span())
+            .help("leave `on_control_lost` out, or set level = \"strict\""));
+    }
+    span_ms(&Spanned::new(choice.span(), span), 1_000, 3_600_000)
 }
 
 fn cache(
