@@ -85,6 +85,7 @@ pub struct Error(Arc<Inner>);
 struct Inner {
     kind: ErrorKind,
     retry: Retry,
+    retry_after_ms: Option<u64>,
     operation: &'static str,
     detail: Cow<'static, str>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -101,13 +102,26 @@ impl Error {
             ErrorKind::Timeout | ErrorKind::OutcomeUnknown | ErrorKind::Corrupt => Retry::Unsafe,
             _ => Retry::Never,
         };
-        Self(Arc::new(Inner { kind, retry, operation, detail: detail.into(), cause: None }))
+        Self(Arc::new(Inner {
+            kind,
+            retry,
+            retry_after_ms: None,
+            operation,
+            detail: detail.into(),
+            cause: None,
+        }))
     }
 
     /// The same error with another answer to "may I call again?".
     #[must_use]
     pub fn with_retry(self, retry: Retry) -> Self {
         self.rebuilt(|inner| inner.retry = retry)
+    }
+
+    /// The same error with the time, in milliseconds, that the source asked to be left alone.
+    #[must_use]
+    pub fn with_retry_after_ms(self, ms: u64) -> Self {
+        self.rebuilt(|inner| inner.retry_after_ms = Some(ms))
     }
 
     /// The same error with the error that led to it.
@@ -126,6 +140,11 @@ impl Error {
         self.0.retry
     }
 
+    /// How long the source asked to be left alone, in milliseconds, if it did. Sooner is in vain.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        self.0.retry_after_ms
+    }
+
     /// What was being done.
     pub fn operation(&self) -> &'static str {
         self.0.operation
@@ -141,6 +160,7 @@ impl Error {
         let mut inner = Arc::try_unwrap(self.0).unwrap_or_else(|shared| Inner {
             kind: shared.kind,
             retry: shared.retry,
+            retry_after_ms: shared.retry_after_ms,
             operation: shared.operation,
             detail: shared.detail.clone(),
             cause: None,
@@ -161,6 +181,7 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("kind", &self.0.kind)
             .field("retry", &self.0.retry)
+            .field("retry_after_ms", &self.0.retry_after_ms)
             .field("operation", &self.0.operation)
             .field("detail", &self.0.detail)
             .field("cause", &self.0.cause.as_ref().map(ToString::to_string))
@@ -191,6 +212,7 @@ mod tests {
         let error = Error::new(ErrorKind::Unavailable, "mark a key", "cache `main`").with_cause(cause);
         let copy = error.clone();
         assert_eq!(error.with_retry(Retry::Never).retry(), Retry::Never);
+        assert_eq!(copy.clone().with_retry_after_ms(7).retry_after_ms(), Some(7));
         assert_eq!(copy.source().expect("a cause").to_string(), "broken pipe");
     }
 }

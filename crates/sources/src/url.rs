@@ -75,7 +75,7 @@ impl UrlForm {
     }
 
     /// `host`, `host:port`, `[address]` or `[address]:port`.
-    fn host_and_port<'a>(&self, address: &'a str) -> Result<(&'a str, u16)> {
+    pub(crate) fn host_and_port<'a>(&self, address: &'a str) -> Result<(&'a str, u16)> {
         let (host, port) = match address.strip_prefix('[') {
             Some(rest) => {
                 let (host, rest) = rest

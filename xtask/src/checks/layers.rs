@@ -18,6 +18,7 @@ const fn layer(name: &'static str, uses: &'static [&'static str]) -> Layer {
     Layer { name, uses, tests_use: &[] }
 }
 
+const BANK: &str = "throughline-bank";
 const CORE: &str = "throughline-core";
 const WIRE: &str = "throughline-wire";
 const RESILIENCE: &str = "throughline-resilience";
@@ -34,18 +35,24 @@ const BENCH: &str = "throughline-bench";
 
 /// The order of the house, from the bottom up. Backends know neither each other nor the engine, the engine knows
 /// no backend, and the tools for tests are in no product.
-const LAYERS: [Layer; 14] = [
+const LAYERS: [Layer; 15] = [
     layer(CORE, &[]),
     layer(WIRE, &[]),
     layer(RESILIENCE, &[CORE]),
     layer(CACHES, &[CORE, WIRE]),
-    layer(SOURCES, &[CORE]),
+    // Somebody else's service, which knows nothing of us: what tests and demonstrations bring along.
+    layer(BANK, &[]),
+    Layer { name: SOURCES, uses: &[CORE], tests_use: &[BANK] },
     layer(JOURNALS, &[CORE]),
     // Strategies and front doors are tested with the cache that needs no server.
     Layer { name: ENGINE, uses: &[CORE, RESILIENCE], tests_use: &[CACHES] },
-    layer(FACADE, &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, JOURNALS]),
+    Layer {
+        name: FACADE,
+        uses: &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, JOURNALS],
+        tests_use: &[BANK],
+    },
     Layer { name: SERVER, uses: &[CORE, WIRE, FACADE], tests_use: &[CACHES] },
-    layer(CLI, &[CORE, FACADE, SERVER]),
+    layer(CLI, &[CORE, FACADE, SERVER, BANK]),
     layer(TESTKIT, &[CORE]),
     layer(SIM, &[CORE, WIRE, ENGINE, CACHES, FACADE, TESTKIT]),
     layer(
