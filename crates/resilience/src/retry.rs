@@ -2,7 +2,8 @@
 //! Retry: a load that did not reach its source is tried again, a little later and within a budget.
 //!
 //! Only loads, and only errors that say that nothing was done ([`Retry::Safe`]) because the source could not be
-//! reached. Overload is not retried, since more calls make more of it, nor what an open breaker refuses. Writes are
+//! reached. Overload is not retried, since more calls make more of it, nor what an open breaker refuses, nor what asked
+//! to be left alone for longer than a pause. Writes are
 //! never retried here: who asked decides, with [`Error::retry`] in hand.
 //!
 //! It must be outside of the breaker, whose count then sees every attempt, and inside of single-flight, so that
@@ -116,7 +117,8 @@ impl Inner {
 
 fn may_be_retried(error: &Error) -> bool {
     let is_refused = error.source().is_some_and(|cause| cause.is::<BreakerOpen>());
-    error.kind() == ErrorKind::Unavailable && error.retry() == Retry::Safe && !is_refused
+    let is_in_vain = error.retry_after_ms().is_some_and(|ms| ms > PAUSE_MS.1);
+    error.kind() == ErrorKind::Unavailable && error.retry() == Retry::Safe && !is_refused && !is_in_vain
 }
 
 #[derive(Debug)]
@@ -136,5 +138,18 @@ impl Loader for RetriedLoader {
 
     fn load_many<'a>(&'a self, keys: &'a [Key], intent: Intent) -> BoxFuture<'a, Result<Vec<Loaded>>> {
         Box::pin(async move { self.retries.run(|| self.inner.load_many(keys, intent.clone())).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_retried;
+    use throughline_core::{Error, ErrorKind};
+
+    #[test]
+    fn a_source_that_asks_to_be_left_alone_is() {
+        let error = || Error::new(ErrorKind::Unavailable, "load a record", "it declines");
+        assert!(may_be_retried(&error()) && may_be_retried(&error().with_retry_after_ms(0)));
+        assert!(!may_be_retried(&error().with_retry_after_ms(1_000)));
     }
 }

@@ -46,10 +46,12 @@ impl Problem {
             error.kind(),
             ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::Unmarkable | ErrorKind::Closed
         );
-        if passes {
-            return problem.with_header(RETRY_AFTER, RETRY_AFTER_S);
+        match error.retry_after_ms() {
+            // What the source said to us holds for whoever asks us.
+            Some(ms) => problem.with_header(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1))),
+            None if passes => problem.with_header(RETRY_AFTER, RETRY_AFTER_S),
+            None => problem,
         }
-        problem
     }
 
     /// The same problem, said to be one of this resource.
@@ -102,7 +104,20 @@ fn retry_word(retry: Retry) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::Problem;
+    use axum::response::IntoResponse as _;
     use throughline::{Error, ErrorKind};
+
+    #[test]
+    fn the_time_that_the_source_asks_for_is_passed_on() {
+        let retry_after = |error: Error| {
+            let answer = Problem::of(&error).into_response();
+            answer.headers().get("retry-after").map(|value| value.to_str().expect("a number").to_owned())
+        };
+        let error = || Error::new(ErrorKind::Unavailable, "load a record", "it declines");
+        assert_eq!(retry_after(error().with_retry_after_ms(6_500)).as_deref(), Some("7"));
+        assert_eq!(retry_after(error()).as_deref(), Some("1"));
+        assert_eq!(retry_after(Error::new(ErrorKind::Denied, "load a record", "no")), None);
+    }
 
     #[test]
     fn the_cause_of_an_error_is_not_told() {

@@ -14,6 +14,9 @@ use super::client::{Answer, Question};
 /// The longest text that is shown, in characters.
 const LEN_MAX: usize = 160;
 
+/// Values beyond this are not searched for words, so nothing is shown.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
 const GAP: char = '…';
 
 /// The cleaned `detail` of a problem document, or its `title`.
@@ -22,6 +25,9 @@ pub(super) fn of(
     question: &Question,
     secrets: &[(header::HeaderName, header::HeaderValue)],
 ) -> Option<String> {
+    if question.body.len() > BODY_BYTES_MAX {
+        return None;
+    }
     let content_type = answer.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     if !content_type.to_ascii_lowercase().starts_with("application/problem+json") {
         return None;

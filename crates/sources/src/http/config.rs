@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use hyper::Method;
 use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Uri};
 use throughline_core::{Error, ErrorKind, Result};
 
 use crate::Password;
@@ -12,6 +12,9 @@ use crate::tls::is_loopback;
 use crate::url::UrlForm;
 
 const OPERATION: &str = "read the settings of an HTTP source";
+
+/// The longest URL, in bytes.
+const URL_LEN_MAX: usize = 2_000;
 
 /// How to reach a service over HTTP, and how much may be asked of it.
 #[derive(Clone, Debug)]
@@ -108,6 +111,9 @@ impl HttpConfig {
             return Err(wrong(
                 "behind the host only a plain path may follow; queries belong to the `path` of a resource",
             ));
+        }
+        if url.len() > URL_LEN_MAX || !(base.is_empty() || base.parse::<Uri>().is_ok()) {
+            return Err(wrong("the url is too long, or no url"));
         }
         let form = UrlForm {
             operation: OPERATION,

@@ -3,7 +3,14 @@
 
 use std::fmt::{self, Write as _};
 
+use hyper::Uri;
+
 use throughline_core::{Error, ErrorKind, Key, Result};
+
+const OPERATION: &str = "read the path of a resource";
+
+/// The longest template, in bytes.
+const LEN_MAX: usize = 1_000;
 
 /// A path with places for the parts of a key: `/banks/{bank}/payments/{id}`.
 ///
@@ -31,6 +38,10 @@ impl PathTemplate {
     /// # Errors
     /// [`ErrorKind::Configuration`] with what is wrong.
     pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > LEN_MAX {
+            let detail = format!("it has {} bytes, at most {LEN_MAX} are taken", text.len());
+            return Err(Error::new(ErrorKind::Configuration, OPERATION, detail));
+        }
         if !text.starts_with('/') {
             return Err(wrong(text, "it must begin with `/`"));
         }
@@ -61,7 +72,8 @@ impl PathTemplate {
         }
         let template = Self { text: text.to_owned(), pieces, names };
         match template.render(&Key::parse(&vec!["x"; template.names.len()].join(":"))?) {
-            Ok(_) => Ok(template),
+            Ok(path) if path.parse::<Uri>().is_ok() => Ok(template),
+            Ok(_) => Err(wrong(text, "it is no path of a URL")),
             Err(_) => Err(wrong(text, "no segment of it may be `.` or `..`")),
         }
     }
@@ -130,7 +142,7 @@ fn encode(part: &[u8], path: &mut String) {
 }
 
 fn wrong(text: &str, why: &str) -> Error {
-    Error::new(ErrorKind::Configuration, "read the path of a resource", format!("`{text}`: {why}"))
+    Error::new(ErrorKind::Configuration, OPERATION, format!("`{text}`: {why}"))
 }
 
 fn invalid(detail: String) -> Error {
@@ -183,8 +195,11 @@ mod tests {
         }
 
         #[test]
-        fn any_template_is_read_or_refused(text in ".{0,30}") {
-            let _ = PathTemplate::parse(&text);
+        fn any_template_is_refused_or_makes_paths_of_urls(text in "/[ -~]{0,20}\\{id\\}[ -~]{0,20}", part in ".{1,20}") {
+            let Ok(template) = PathTemplate::parse(&text) else { return Ok(()) };
+            if let Ok(path) = template.render(&key(&[part.as_bytes()])) {
+                assert!(path.parse::<hyper::Uri>().is_ok(), "{path}");
+            }
         }
     }
 

@@ -28,7 +28,8 @@ pub(super) fn record(about: &About) -> Value {
         "title": format!("A row of `{}`", about.table),
         "properties": properties,
         "required": required,
-        "additionalProperties": false,
+        // Of a service over HTTP the fields are not known.
+        "additionalProperties": about.fields.is_empty(),
         "examples": [example(about)],
     })
 }
