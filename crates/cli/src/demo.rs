@@ -105,11 +105,15 @@ impl Stage {
         self.write(match strategy {
             WriteStrategy::WriteThrough => "write: the source first, then the cache gets the same value",
             WriteStrategy::WriteAround => "write: the source; the cache only forgets",
+            WriteStrategy::WriteBehind => "write: the journal and the cache; the source hears of it later",
         })
         .await?;
         self.read(match strategy {
             WriteStrategy::WriteThrough => "read: a hit with the new value, the source is not asked",
             WriteStrategy::WriteAround => "read: a miss, so the source is asked once more",
+            WriteStrategy::WriteBehind => {
+                "read: a hit with the new value, which the source does not have yet"
+            }
         })
         .await
     }

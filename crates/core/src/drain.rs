@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use crate::{BoxFuture, Error, Position, ResourceName, Result, Write};
+use crate::{BoxFuture, Error, Key, Position, Record, ResourceName, Result, Target, Write};
 
 /// A part of a resource's keys whose accepted writes are applied in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,7 +36,7 @@ pub struct Owner {
 }
 
 /// How far a lane was applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watermark {
     /// Grows with every claim; who has an older one has lost the lane.
     pub epoch: u64,
@@ -60,6 +60,16 @@ pub struct AcceptedWrite {
     pub position: Position,
     /// The write. Its target is a key, never [`crate::Target::New`].
     pub write: Write,
+}
+
+impl AcceptedWrite {
+    /// The key of its target; `None` for a write that no journal holds.
+    pub fn key(&self) -> Option<&Key> {
+        match &self.write.target {
+            Target::Key(key) => Some(key),
+            Target::New => None,
+        }
+    }
 }
 
 /// Writes of one lane, in the order of their positions.
@@ -96,11 +106,12 @@ pub enum Applied {
     Exact,
     /// The row is written, but the source may have changed what readers see (a default, a trigger, a number's form).
     Changed,
-    /// The write's condition did not hold: the row is as somebody else left it.
-    Refused,
 }
 
 /// Why a batch was not applied. Nothing of it was, unless the error's kind is [`crate::ErrorKind::OutcomeUnknown`].
+///
+/// A write whose condition does not hold spoils its batch, too ([`crate::ErrorKind::Constraint`]): it must be put aside,
+/// durably, before the watermark passes it.
 #[derive(Debug)]
 pub struct Undrained {
     /// Which of the writes is to blame, where that is known.
@@ -115,11 +126,13 @@ pub trait Drain: fmt::Debug + Send + Sync + 'static {
     fn batch_max(&self) -> usize;
 
     /// Checks, without any I/O, what can be known of a write before it is accepted: the key, the value's fields and
-    /// their types, what must not be missing.
+    /// their types, what must not be missing. Answers with the record as readers are to see it until the write is
+    /// applied, which is what the loader would make of the row; `None` for a deletion. What only the source can fill
+    /// in (a default that is no constant, a generated column) is null in it, and the write is [`Applied::Changed`] later.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidKey`], [`crate::ErrorKind::InvalidValue`], [`crate::ErrorKind::TooLarge`].
-    fn check(&self, write: &Write) -> Result<()>;
+    fn check(&self, write: &Write) -> Result<Option<Record>>;
 
     /// Makes `owner` the owner of all `lanes`, under a new epoch, if nobody else owns any of them, or `by_force`.
     /// A lane that was never owned begins at [`Position`] 0.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::{BoxFuture, Result};
 
 /// The place of a record in its journal. Later records have larger ones, and none is used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 
 /// A durable queue of records whose meaning is their writer's.
@@ -16,7 +16,8 @@ pub struct Position(pub u64);
 /// What must hold: a record whose append was answered with `Ok` is told by whoever opens the journal next, until it
 /// was confirmed; a record is told whole or not at all; and records are told in the order of their positions.
 pub trait Journal: fmt::Debug + Send + Sync + 'static {
-    /// Keeps `record`; ready when it would survive a loss of power.
+    /// Keeps `record`; ready when it would survive a loss of power. Records have their positions in the order of these
+    /// calls, not of when the futures are polled.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Overloaded`] when there is no room: nothing was kept. [`crate::ErrorKind::OutcomeUnknown`]

@@ -49,7 +49,7 @@ pub use rng::Rng;
 pub use slot::{Generation, NodeId, ResourceName, Route, Slot, SlotRef};
 pub use source::{
     Canonical, Change, Condition, Effect, Intent, Loaded, Loader, Prepared, Refusal, Sent, Target, Write,
-    Writer,
+    WriteReceipt, Writer,
 };
 pub use tagged::{Checked, TaggedCache, Wanted};
 pub use tasks::Tasks;

@@ -39,6 +39,8 @@ pub enum WriteStrategy {
     WriteThrough,
     /// Source only; the cached entry is invalidated and the next read fills it.
     WriteAround,
+    /// A journal first, which answers; the source later. The written value is published to the cache.
+    WriteBehind,
 }
 
 /// Whether a resource's records may be changed through Throughline.
@@ -103,7 +105,7 @@ macro_rules! spelled {
 spelled!(Level { Strict => "strict", Bounded => "bounded" });
 spelled!(Mode { Cache => "cache", Source => "source", Shadow => "shadow" });
 spelled!(ReadStrategy { CacheAside => "cache-aside", ReadThrough => "read-through" });
-spelled!(WriteStrategy { WriteThrough => "write-through", WriteAround => "write-around" });
+spelled!(WriteStrategy { WriteThrough => "write-through", WriteAround => "write-around", WriteBehind => "write-behind" });
 spelled!(Access { Read => "read", Write => "write" });
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 //! What a source offers to one resource: loads that say whether they may be cached, and writes in two steps.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::{BoxFuture, Error, Key, Record, Result, Version};
+use crate::{BoxFuture, Error, Key, Position, Record, Result, Version};
 
 /// A flag that is tripped just before the first request of a flight leaves this process.
 ///
@@ -157,9 +157,42 @@ pub enum Effect {
         /// The row's canonical key, as it was stored.
         key: Key,
     },
+    /// The write is kept in a journal and will be brought to the source (write-behind).
+    Accepted {
+        /// The row's canonical key.
+        key: Key,
+        /// The record as a reader sees it from now on; `None` when it is removed.
+        record: Option<Record>,
+        /// By which to ask later what has become of it.
+        receipt: WriteReceipt,
+    },
     /// Nothing was done.
     Refused(Refusal),
 }
+
+/// Names an accepted write. It has its number when the commit has returned.
+#[derive(Clone, Debug, Default)]
+pub struct WriteReceipt(Arc<OnceLock<Position>>);
+
+impl WriteReceipt {
+    /// The place in the journal; `None` before the commit has returned.
+    pub fn position(&self) -> Option<Position> {
+        self.0.get().copied()
+    }
+
+    /// Says where the write is kept, once.
+    pub fn set(&self, position: Position) {
+        let _ = self.0.set(position);
+    }
+}
+
+impl PartialEq for WriteReceipt {
+    fn eq(&self, other: &Self) -> bool {
+        self.position() == other.position()
+    }
+}
+
+impl Eq for WriteReceipt {}
 
 /// Changes one resource's records, in two steps, so that the cache can be marked in between.
 pub trait Writer: fmt::Debug + Send + Sync + 'static {

@@ -4,6 +4,7 @@
 //! A [`Space`] is one resource, as bytes. Its reads are in `read/`, its writes in `write/`, the switch in
 //! `mode.rs`, what other programs' writes do to its entries in `invalidation.rs`, and every counter in `stats.rs`. No backend is named here.
 
+mod behind;
 mod fence;
 mod freshness;
 mod invalidation;
@@ -20,10 +21,13 @@ mod stats;
 mod transaction;
 mod write;
 
+pub use behind::{
+    Behind, BehindParts, BehindPolicy, DeadLetter, OnConflict, PendingWrite, Progress, Recovered,
+};
 pub use fence::{Fence, FenceParts, FenceTimes, NodeStanding};
 pub use invalidation::{Invalidation, InvalidationStats};
 pub use policy::{Generations, Policy};
 pub use read::{Bypass, Get, Read, Served};
 pub use space::{Space, SpaceParts};
-pub use stats::{Counter, FenceStats, SpaceStats, StripedCounter};
+pub use stats::{BehindStats, Counter, FenceStats, SpaceStats, StripedCounter};
 pub use transaction::{KEY_COUNT_MAX, Transaction, TransactionSource, TransactionStats};

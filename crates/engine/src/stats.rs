@@ -135,6 +135,18 @@ counters! {
 }
 
 counters! {
+    /// The counters of one resource's write-behind side.
+    BehindStats;
+    accepted: Counter = "Writes that were accepted: they are on disk in the journal.";
+    applied: Counter = "Accepted writes that are in the source, those included whose place a later write of the key took.";
+    coalesced: Counter = "Accepted writes whose place a later write of the key took before they were applied.";
+    batches: Counter = "Batches that were sent to the source.";
+    failures: Counter = "Batches that the source did not apply.";
+    retries: Counter = "Pauses before a batch was tried again.";
+    letters: Counter = "Accepted writes that the source refused for good.";
+}
+
+counters! {
     /// The counters of the agreement on one cache's servers.
     FenceStats;
     views: Counter = "Questions to the control tables, of the poller and of writers.";

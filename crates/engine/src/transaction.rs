@@ -20,7 +20,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use throughline_core::{
     self as core, Access, Effect, Error, ErrorKind, Executed, Hold, Key, Member, Parameter, Prepared, Record,
-    Result, Retry, Transactions, Write,
+    Result, Retry, Transactions, Write, WriteStrategy,
 };
 
 use self::changes::Changes;
@@ -80,6 +80,13 @@ impl TransactionSource {
     }
 
     fn member(&self, space: &Arc<Space>) -> Result<Member> {
+        if space.policy().write == WriteStrategy::WriteBehind {
+            let detail = format!(
+                "resource `{}` is written behind: its writes are not parts of transactions",
+                space.name()
+            );
+            return Err(Error::new(ErrorKind::Configuration, "join a transaction", detail));
+        }
         let known = self.members.iter().find(|(member, _)| Arc::ptr_eq(member, space));
         known.map(|(_, member)| *member).ok_or_else(|| {
             let detail = format!(

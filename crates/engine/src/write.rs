@@ -70,7 +70,7 @@ async fn run(space: &Arc<Space>, writes: &[Write], commits: impl Fn() -> bool) -
             FirstHalf::Refused(effects) => return Ok(effects),
         };
         let manner = match space.policy().write {
-            WriteStrategy::WriteThrough => write_through::MANNER,
+            WriteStrategy::WriteThrough | WriteStrategy::WriteBehind => write_through::MANNER,
             WriteStrategy::WriteAround => write_around::MANNER,
         };
         let (locked, why) = match locked.quarantine(space, manner).await {
@@ -82,7 +82,9 @@ async fn run(space: &Arc<Space>, writes: &[Write], commits: impl Fn() -> bool) -
             }
             Ok(quarantined) => {
                 return match space.policy().write {
-                    WriteStrategy::WriteThrough => write_through::commit(quarantined, space).await,
+                    WriteStrategy::WriteThrough | WriteStrategy::WriteBehind => {
+                        write_through::commit(quarantined, space).await
+                    }
                     WriteStrategy::WriteAround => write_around::commit(quarantined).await,
                 };
             }

@@ -141,20 +141,24 @@ impl LocalJournal {
 
 impl Journal for LocalJournal {
     fn append(&self, record: Bytes) -> BoxFuture<'static, Result<Position>> {
-        let shared = self.shared.clone();
-        let record_bytes_max = self.record_bytes_max;
-        Box::pin(async move {
-            if record.len() > record_bytes_max {
-                let detail = format!("a record has {} bytes, and {record_bytes_max} fit", record.len());
-                return Err(Error::new(ErrorKind::TooLarge, "append to the journal", detail));
+        let pushed = match record.len() {
+            len if len > self.record_bytes_max => {
+                let detail = format!("a record has {len} bytes, and {} fit", self.record_bytes_max);
+                Err(Error::new(ErrorKind::TooLarge, "append to the journal", detail))
             }
-            // Who is near the bound is slowed down first, so that what drains the journal can catch up.
+            _ => self.shared.push(record),
+        };
+        let shared = self.shared.clone();
+        let appending = pushed.map(|answer| Appending { shared: shared.clone(), answer, kept: None });
+        Box::pin(async move {
+            let mut appending = appending?;
+            appending.wait().await?;
+            // Near the bound callers are slowed down, so that what drains the journal can catch up.
             if let Some(over) = shared.percent_full().checked_sub(SLOW.0).filter(|over| *over > 0) {
                 let pause = SLOW.1 * over.min(100 - SLOW.0) / (100 - SLOW.0);
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
-            let answer = shared.push(record)?;
-            Appending { shared, answer }.outcome().await
+            Ok(appending.take())
         })
     }
 
@@ -177,19 +181,27 @@ impl Drop for LocalJournal {
 struct Appending {
     shared: Arc<Shared>,
     answer: oneshot::Receiver<Result<Position>>,
+    kept: Option<Position>,
 }
 
 impl Appending {
-    async fn outcome(mut self) -> Result<Position> {
+    async fn wait(&mut self) -> Result<()> {
         let answer = (&mut self.answer).await;
-        answer.unwrap_or_else(|_| Err(self.shared.refusal()))
+        self.kept = Some(answer.unwrap_or_else(|_| Err(self.shared.refusal()))?);
+        Ok(())
+    }
+
+    /// The position, for the caller to keep.
+    fn take(mut self) -> Position {
+        self.kept.take().expect("it was waited for")
     }
 }
 
 impl Drop for Appending {
     fn drop(&mut self) {
         self.answer.close();
-        if let Ok(Ok(position)) = self.answer.try_recv() {
+        let kept = self.kept.or_else(|| self.answer.try_recv().ok()?.ok());
+        if let Some(position) = kept {
             self.shared.confirm(&[position]);
         }
     }

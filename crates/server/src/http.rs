@@ -26,6 +26,7 @@ mod prefer;
 mod problem;
 mod problems;
 mod readiness;
+mod receipt;
 mod record;
 mod record_path;
 mod request_stats;
@@ -71,6 +72,7 @@ pub(crate) const PATTERNS: &[&str] = &[
     "/v1/{resource}",
     "/v1/{resource}/{key}",
     "/v1/{resource}/{key}/_invalidate",
+    "/receipts/{resource}/{number}",
     "/openapi.json",
     "/problems/{name}",
     "/metrics",
@@ -92,6 +94,7 @@ fn routes(state: Shared) -> Router {
         .route("/v1/{resource}", post(create::create))
         .route("/v1/{resource}/{key}", record)
         .route("/v1/{resource}/{key}/_invalidate", post(invalidate::invalidate))
+        .route("/receipts/{resource}/{number}", get(receipt::get))
         .route("/openapi.json", get(openapi::serve))
         .route("/problems/{name}", get(problems::page))
         .route("/metrics", get(metrics::serve))

@@ -48,11 +48,12 @@ pub use throughline::{Gauge, Notice, Throughline};
 pub use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Executed,
     Fill, Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode,
-    NodeName, Parameter, PlainItem, PlainStore, PlainStored, PlainWhen, Prepared, ReadStrategy, Record,
-    Refusal, ResourceName, Result, Retry, Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version, Write,
-    WriteStrategy, Writer,
+    NodeName, Parameter, PlainItem, PlainStore, PlainStored, PlainWhen, Position, Prepared, ReadStrategy,
+    Record, Refusal, ResourceName, Result, Retry, Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version,
+    Write, WriteReceipt, WriteStrategy, Writer,
 };
 pub use throughline_engine::{
-    Bypass, Fence, FenceParts, FenceTimes, Generations, Policy, Read, Served, Space, SpaceParts, SpaceStats,
+    Behind, BehindPolicy, Bypass, DeadLetter, Fence, FenceParts, FenceTimes, Generations, OnConflict,
+    PendingWrite, Policy, Progress, Read, Served, Space, SpaceParts, SpaceStats,
 };
 pub use transaction::Transaction;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use throughline_engine::Space;
+use throughline_engine::{Behind, Space};
 
 /// A resource that is served.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct Listing {
     pub space: Arc<Space>,
     /// What it is.
     pub about: About,
+    /// Its accepted writes, if it is written behind.
+    pub behind: Option<Arc<Behind>>,
 }
 
 /// What a resource is.

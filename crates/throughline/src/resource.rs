@@ -93,7 +93,7 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
     /// See [`Space::write`]. Nothing was written, except for [`ErrorKind::OutcomeUnknown`].
     pub async fn put(&self, key: &K, value: &V) -> Result<Option<V>> {
         match self.write(key, Some(value), Condition::Always).await? {
-            Effect::Stored { record, .. } => {
+            Effect::Stored { record, .. } | Effect::Accepted { record, .. } => {
                 record.as_ref().map(|record| Ok(decode(record)?.value)).transpose()
             }
             Effect::Deleted { .. } | Effect::Refused(_) => Ok(None),
@@ -133,7 +133,7 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
     ) -> Result<std::result::Result<(), Refusal>> {
         match self.write(key, Some(value), Condition::Unchanged(vec![version])).await? {
             Effect::Refused(refusal) => Ok(Err(refusal)),
-            Effect::Stored { .. } | Effect::Deleted { .. } => Ok(Ok(())),
+            Effect::Stored { .. } | Effect::Deleted { .. } | Effect::Accepted { .. } => Ok(Ok(())),
         }
     }
 

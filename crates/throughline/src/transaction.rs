@@ -192,7 +192,7 @@ impl Transaction {
     {
         match self.write(resource, key, Some(value), Condition::Unchanged(vec![version])).await? {
             Effect::Refused(refusal) => Ok(Err(refusal)),
-            Effect::Stored { .. } | Effect::Deleted { .. } => Ok(Ok(())),
+            Effect::Stored { .. } | Effect::Deleted { .. } | Effect::Accepted { .. } => Ok(Ok(())),
         }
     }
 

@@ -29,7 +29,8 @@ impl Changes {
         let (key, record) = match effect {
             Effect::Stored { key, record, .. } => (key, record.clone()),
             Effect::Deleted { key } => (key, None),
-            Effect::Refused(_) => return,
+            // A source's transaction accepts nothing for later.
+            Effect::Accepted { .. } | Effect::Refused(_) => return,
         };
         // What a sibling wrote to the same row before is not what it shows now.
         for sibling in space.siblings() {

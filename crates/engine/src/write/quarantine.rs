@@ -33,6 +33,7 @@ impl Rows {
         for effect in effects {
             let (key, record) = match effect {
                 Effect::Stored { key, record, .. } => (key, record.clone()),
+                Effect::Accepted { key, record, .. } => (key, record.clone()),
                 Effect::Deleted { key } => (key, None),
                 Effect::Refused(_) => continue,
             };

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in what its tests share")]
 
 mod bed;
+mod behind;
 mod bulk;
 mod feeds;
 mod fence;

@@ -70,6 +70,7 @@ impl Asked {
             Effect::Stored { created, .. } => Ok(*created),
             Effect::Deleted { .. } => Ok(false),
             Effect::Refused(refusal) => Err(*refusal),
+            Effect::Accepted { .. } => unreachable!("nothing is written behind here"),
         };
         assert_eq!(told, self.apply(model), "{self:?}");
     }

@@ -12,6 +12,7 @@ use super::body;
 use super::door::Shared;
 use super::prefer;
 use super::problem::{Problem, ProblemKind};
+use super::receipt::Accepted;
 use super::record_path::ResourcePath;
 use super::session;
 use super::stored;
@@ -39,6 +40,12 @@ pub(crate) async fn create(
         Effect::Stored { key, record, .. } => {
             let stored = stored::Stored { listing: &path.listing, key: &key, record, created: true };
             let mut response = stored.answer(prefer::wants_minimal(&headers));
+            session::carry(session, space, &key, &mut response);
+            Ok(response)
+        }
+        Effect::Accepted { key, record, receipt } => {
+            let accepted = Accepted { listing: &path.listing, key: &key, record, receipt: &receipt };
+            let mut response = accepted.answer(&headers).await?;
             session::carry(session, space, &key, &mut response);
             Ok(response)
         }

@@ -14,8 +14,12 @@ pub(crate) const RETURN_MINIMAL: HeaderValue = HeaderValue::from_static("return=
 
 /// Whether the client would rather have no body.
 pub(crate) fn wants_minimal(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(PREFER).into_iter().map(HeaderValue::as_bytes);
-    Prefer::parse(lines).minimal
+    of(headers).minimal
+}
+
+/// What the client prefers.
+pub(crate) fn of(headers: &HeaderMap) -> Prefer {
+    Prefer::parse(headers.get_all(PREFER).into_iter().map(HeaderValue::as_bytes))
 }
 
 #[cfg(test)]

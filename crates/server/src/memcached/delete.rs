@@ -65,7 +65,7 @@ async fn remove_record(space: &Arc<Space>, key: Key, cas: Option<u64>) -> Result
     Ok(match space.write(write).await? {
         Effect::Refused(Refusal::Absent) => Removed::NotFound,
         Effect::Refused(_) => Removed::Exists,
-        Effect::Deleted { .. } | Effect::Stored { .. } => Removed::Done,
+        Effect::Deleted { .. } | Effect::Stored { .. } | Effect::Accepted { .. } => Removed::Done,
     })
 }
 

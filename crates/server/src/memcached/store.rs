@@ -92,7 +92,7 @@ async fn put_record(space: &Arc<Space>, key: Key, put: &Put<'_>) -> Result<Store
         condition,
     };
     Ok(match space.write(write).await? {
-        Effect::Stored { key, record, .. } => {
+        Effect::Stored { key, record, .. } | Effect::Accepted { key, record, .. } => {
             if put.life != Life::Unlimited {
                 // The row is stored whatever becomes of its entry, whose life is the only thing at stake.
                 let _ = put.life.apply(space, &key).await;

@@ -60,7 +60,7 @@ impl House {
                 tasks: Arc::new(tasks.clone()),
                 bypass_rate: None,
             });
-            Listing { space, about }
+            Listing { space, about, behind: None }
         };
         let listings = vec![
             listing("person", &person, Access::Write, about_person()),

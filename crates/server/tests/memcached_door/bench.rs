@@ -93,7 +93,7 @@ impl Door {
                 ..parts("shared", &shared, Access::Write)
             }),
         ];
-        let listings = spaces.map(|space| Listing { space, about: About::default() }).into();
+        let listings = spaces.map(|space| Listing { space, about: About::default(), behind: None }).into();
         let plain = PlainMemory::new(&PlainMemoryConfig::default(), Arc::new(MonotonicClock));
         let plain = setting.plain.then(|| Arc::new(plain) as Arc<dyn PlainStore>);
         let throughline = Throughline::new(listings, plain, Vec::new, tasks, Vec::new());

@@ -149,7 +149,7 @@ fn written(effect: &Effect) -> Option<(i64, Seen)> {
             Some((key, body.map_or(Seen::Garbled, |body| seen_as(key, &body))))
         }
         Effect::Deleted { key } => Some((number(key), Seen::Absent)),
-        Effect::Refused(_) => None,
+        Effect::Accepted { .. } | Effect::Refused(_) => None,
     }
 }
 

@@ -83,7 +83,7 @@ impl HttpResource {
                 Some(Found { record, entity_tag: None }) if versions.contains(&record.version) => {
                     Guard::Present
                 }
-                found => return Ok(late(found, value.as_ref())),
+                found => return late(found, value.as_ref()),
             },
         };
         let delivery = Delivery { key: key.clone(), value, guard, id };
@@ -99,7 +99,7 @@ impl HttpResource {
 
     /// A condition that does not hold may be one that held at an earlier try, whose answer was lost.
     async fn look_again(&self, key: &Key, delivery: &Delivery) -> Result<Applied> {
-        let applied = late(self.find(key, None).await?, delivery.value.as_ref());
+        let applied = late(self.find(key, None).await?, delivery.value.as_ref())?;
         self.unanswered.forget(delivery.id);
         Ok(applied)
     }
@@ -126,11 +126,17 @@ impl HttpResource {
 }
 
 /// What became of a write whose condition does not hold (any more): if the record is as the write says, it took place.
-fn late(found: Option<Found>, value: Option<&Bytes>) -> Applied {
+///
+/// # Errors
+/// [`ErrorKind::Constraint`] otherwise.
+fn late(found: Option<Found>, value: Option<&Bytes>) -> Result<Applied> {
     match (found, value) {
-        (Some(found), Some(value)) if found.record.value == *value => Applied::Exact,
-        (None, None) => Applied::Exact,
-        _ => Applied::Refused,
+        (Some(found), Some(value)) if found.record.value == *value => Ok(Applied::Exact),
+        (None, None) => Ok(Applied::Exact),
+        _ => {
+            let detail = "the record was changed by others since the write was accepted";
+            Err(Error::new(ErrorKind::Constraint, WRITE, detail))
+        }
     }
 }
 
@@ -155,8 +161,8 @@ impl Drain for HttpResource {
         1
     }
 
-    fn check(&self, write: &Write) -> Result<()> {
-        self.foresee(write).map(drop)
+    fn check(&self, write: &Write) -> Result<Option<Record>> {
+        self.foresee(write)
     }
 
     fn claim<'a>(

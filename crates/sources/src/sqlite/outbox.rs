@@ -213,7 +213,7 @@ impl Writer {
             .iter()
             .filter_map(|effect| match effect {
                 Effect::Stored { key, .. } | Effect::Deleted { key } => Some(key),
-                Effect::Refused(_) => None,
+                Effect::Accepted { .. } | Effect::Refused(_) => None,
             })
             .collect();
         let text = format!("SELECT id, tbl, k FROM {OUTBOX} WHERE id > ?1");

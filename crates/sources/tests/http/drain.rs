@@ -6,7 +6,7 @@ use std::sync::Arc;
 use throughline_bank::{BankOptions, HangUp};
 use throughline_core::{
     AcceptedWrite, Applied, Claim, Condition, Drain as _, DrainBatch, Drained, Error, ErrorKind, Lane, Owner,
-    Position, ResourceName, Retry, Undrained, Version, Watermark, Write,
+    Position, Record, ResourceName, Retry, Undrained, Version, Watermark, Write,
 };
 use throughline_sources::http::{HttpConfig, HttpMapping, PathTemplate, PutMethod};
 use throughline_testkit::TestTasks;
@@ -173,9 +173,11 @@ async fn a_condition_that_does_not_hold_leaves_the_record_as_somebody_else_left_
     let house = House::new().await;
     house.bank.save("/payments/1", TEN);
     for condition in [Condition::Absent, Condition::Unchanged(vec![Version(1)])] {
-        assert_eq!(applied(&house, 1, when(condition, put("1", TWENTY))).await, Applied::Refused);
+        let refused = error(&house, 1, when(condition, put("1", TWENTY))).await;
+        assert_eq!((refused.kind(), refused.retry()), (ErrorKind::Constraint, Retry::Never));
     }
-    assert_eq!(applied(&house, 2, when(Condition::Present, put("2", TWENTY))).await, Applied::Refused);
+    let refused = error(&house, 2, when(Condition::Present, put("2", TWENTY))).await;
+    assert_eq!(refused.kind(), ErrorKind::Constraint);
     assert_eq!((house.row("1").as_deref(), house.row("2")), (Some(TEN), None));
     let version = house.load("1").await.unwrap().record.unwrap().version;
     let unchanged = when(Condition::Unchanged(vec![version]), put("1", TWENTY));
@@ -204,8 +206,8 @@ async fn a_conditional_write_whose_answer_was_lost_is_found_to_have_taken_place(
 async fn what_can_be_known_to_be_wrong_is_found_before_it_is_accepted() {
     let house = House::new().await;
     let kind = |write: Write| house.payment.check(&write).map_err(|error| error.kind());
-    assert_eq!(kind(put("1", TEN)), Ok(()));
-    assert_eq!(kind(delete("1")), Ok(()));
+    assert_eq!(kind(put("1", TEN)), Ok(Some(Record::from_content(TEN))), "what readers see meanwhile");
+    assert_eq!(kind(delete("1")), Ok(None));
     assert_eq!(kind(put("1:2", TEN)), Err(ErrorKind::InvalidKey));
     assert_eq!(kind(put("..", TEN)), Err(ErrorKind::InvalidKey));
     assert_eq!(kind(put("1", "[]")), Err(ErrorKind::InvalidValue));

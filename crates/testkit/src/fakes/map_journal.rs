@@ -30,6 +30,18 @@ impl MapJournal {
         self.0.lock().is_full = is_full;
     }
 
+    /// Puts records in, as a journal has them whose last confirmations were lost; `next` is where it goes on.
+    pub fn restore(&self, records: &[(Position, Bytes)], next: Position) {
+        let mut state = self.0.lock();
+        state.records.extend(records.iter().cloned());
+        state.appended = next.0.saturating_sub(1);
+    }
+
+    /// The position of the next record.
+    pub fn next(&self) -> Position {
+        Position(self.0.lock().appended + 1)
+    }
+
     /// Records that were ever appended.
     pub fn appended(&self) -> u64 {
         self.0.lock().appended
@@ -39,16 +51,19 @@ impl MapJournal {
 impl Journal for MapJournal {
     fn append(&self, record: Bytes) -> BoxFuture<'static, Result<Position>> {
         let state = self.0.clone();
+        let position = {
+            let mut state = state.lock();
+            if state.is_full {
+                let full = Error::new(ErrorKind::Overloaded, "append to the journal", "it is full");
+                return Box::pin(std::future::ready(Err(full)));
+            }
+            state.appended += 1;
+            Position(state.appended)
+        };
         Box::pin(async move {
             // A real one waits for its disk.
             tokio::task::yield_now().await;
-            let mut state = state.lock();
-            if state.is_full {
-                return Err(Error::new(ErrorKind::Overloaded, "append to the journal", "it is full"));
-            }
-            state.appended += 1;
-            let position = Position(state.appended);
-            state.records.insert(position, record);
+            state.lock().records.insert(position, record);
             Ok(position)
         })
     }

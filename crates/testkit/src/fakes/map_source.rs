@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A source in memory, with locks like a database's.
 
+mod drain;
 mod open;
 
 use std::collections::{BTreeMap, HashSet};
@@ -47,6 +48,7 @@ struct State {
     /// Whether the next commit takes place and never answers.
     next_answer_lost: bool,
     created: u64,
+    lanes: drain::Lanes,
 }
 
 impl Default for MapSource {
@@ -255,7 +257,7 @@ impl Transaction {
         let after = match &effect {
             Effect::Stored { record, .. } => record.clone(),
             Effect::Deleted { .. } => None,
-            Effect::Refused(_) => before,
+            Effect::Accepted { .. } | Effect::Refused(_) => before,
         };
         self.rows.push((key, after));
         self.effects.push(effect);

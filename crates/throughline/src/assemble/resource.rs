@@ -124,7 +124,7 @@ impl Assembly {
         let space = self.space(settings, cache, &open, decision.level, generations, surroundings);
         let others_seen = feed::others_seen(source, table, &open, settings);
         let about = About { others_seen, ..about(settings, source, cache, table, &decision) };
-        Ok((Listing { space, about }, open.member))
+        Ok((Listing { space, about, behind: None }, open.member))
     }
 
     fn space(

@@ -8,6 +8,8 @@ use super::printable;
 pub struct Prefer {
     /// Whether `return=minimal` was said: an answer without a body will do.
     pub minimal: bool,
+    /// How long the client would wait, in seconds (`wait=5`), if it said so; the first of several.
+    pub wait_s: Option<u32>,
 }
 
 impl Prefer {
@@ -17,15 +19,23 @@ impl Prefer {
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let texts = lines.into_iter().filter_map(|line| printable(line).ok());
         // A comma or semicolon in quotes separates too: no preference that we know has one.
-        Self { minimal: texts.flat_map(|text| text.split(',')).any(is_minimal) }
+        let mut prefer = Self::default();
+        for (name, value) in texts.flat_map(|text| text.split(',')).map(preference) {
+            if name.eq_ignore_ascii_case("return") {
+                prefer.minimal |= value.eq_ignore_ascii_case("minimal");
+            } else if name.eq_ignore_ascii_case("wait") {
+                prefer.wait_s = prefer.wait_s.or_else(|| value.parse().ok());
+            }
+        }
+        prefer
     }
 }
 
-fn is_minimal(preference: &str) -> bool {
-    let preference = preference.split(';').next().unwrap_or_default();
+/// The name and the value of a preference, without its parameters.
+fn preference(text: &str) -> (&str, &str) {
+    let preference = text.split(';').next().unwrap_or_default();
     let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
-    name.trim().eq_ignore_ascii_case("return")
-        && value.trim().trim_matches('"').eq_ignore_ascii_case("minimal")
+    (name.trim(), value.trim().trim_matches('"'))
 }
 
 #[cfg(test)]
@@ -40,6 +50,16 @@ mod tests {
     fn the_preference_is_found_among_others() {
         assert!(minimal("respond-async, wait=5, Return=\"minimal\"; foo"));
         assert!(Prefer::parse([&b"wait=5"[..], b"return = minimal"]).minimal);
+    }
+
+    #[test]
+    fn how_long_to_wait_is_a_number_of_seconds() {
+        let wait = |text: &str| Prefer::parse([text.as_bytes()]).wait_s;
+        assert_eq!(wait("return=minimal, Wait=5"), Some(5));
+        assert_eq!(wait("wait=\"10\", wait=20"), Some(10));
+        for text in ["wait", "wait=", "wait=-1", "wait=99999999999", "respond-async"] {
+            assert_eq!(wait(text), None, "{text}");
+        }
     }
 
     #[test]

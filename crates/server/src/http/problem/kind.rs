@@ -65,6 +65,8 @@ kinds! {
         "See `/v1` for the resources that there are.";
     UnknownServer = NOT_FOUND "unknown-server" Never: "no such cache server is agreed on by control tables",
         "See `throughline stats` for the servers, and run `throughline init` where there are no control tables.";
+    NoSuchReceipt = NOT_FOUND "no-such-receipt" Never: "there is no such accepted write",
+        "Follow the `Location` of the answer that accepted the write.";
     NotFound = NOT_FOUND "not-found" Never: "there is no record with this key",
         "Nothing to do: the source has no such record.";
     NoSuchPath = NOT_FOUND "no-such-path" Never: "there is nothing at this path",

@@ -9,6 +9,7 @@ use throughline::{Change, Condition, Effect, Refusal, Target, Write};
 use super::super::door::Shared;
 use super::super::etag::Preconditions;
 use super::super::problem::{Problem, ProblemKind};
+use super::super::receipt::Accepted;
 use super::super::record_path::RecordPath;
 use super::super::session;
 use super::super::stored;
@@ -32,6 +33,12 @@ pub(crate) async fn delete(
     match space.write(write).await.map_err(|error| path.problem(&error))? {
         Effect::Deleted { key } => {
             let mut response = StatusCode::NO_CONTENT.into_response();
+            session::carry(session, space, &key, &mut response);
+            Ok(response)
+        }
+        Effect::Accepted { key, record, receipt } => {
+            let accepted = Accepted { listing: &path.listing, key: &key, record, receipt: &receipt };
+            let mut response = accepted.answer(&headers).await?;
             session::carry(session, space, &key, &mut response);
             Ok(response)
         }

@@ -13,6 +13,7 @@ use super::super::door::Shared;
 use super::super::etag::Preconditions;
 use super::super::prefer;
 use super::super::problem::{Problem, ProblemKind};
+use super::super::receipt::Accepted;
 use super::super::record_path::RecordPath;
 use super::super::session;
 use super::super::stored;
@@ -41,6 +42,12 @@ pub(crate) async fn put(
         Effect::Stored { key, record, created } => {
             let stored = stored::Stored { listing: &path.listing, key: &key, record, created };
             let mut response = stored.answer(prefer::wants_minimal(&headers));
+            session::carry(session, space, &key, &mut response);
+            Ok(response)
+        }
+        Effect::Accepted { key, record, receipt } => {
+            let accepted = Accepted { listing: &path.listing, key: &key, record, receipt: &receipt };
+            let mut response = accepted.answer(&headers).await?;
             session::carry(session, space, &key, &mut response);
             Ok(response)
         }

@@ -262,7 +262,7 @@ impl<'a> Apply<'a> {
     async fn lock(&mut self, effects: &[Effect]) -> Outcome<()> {
         let changed = effects.iter().filter_map(|effect| match effect {
             Effect::Stored { key, .. } | Effect::Deleted { key } => Some(self.plan.numbers.of(key)),
-            Effect::Refused(_) => None,
+            Effect::Accepted { .. } | Effect::Refused(_) => None,
         });
         let missing: BTreeSet<i32> = changed.filter(|number| !self.held.contains(number)).collect();
         if !missing.is_empty() {

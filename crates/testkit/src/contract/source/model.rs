@@ -89,5 +89,6 @@ fn outcome(effect: &Effect) -> Outcome {
         Effect::Stored { created, .. } => Outcome::Stored { created: *created },
         Effect::Deleted { .. } => Outcome::Deleted,
         Effect::Refused(refusal) => Outcome::Refused(*refusal),
+        Effect::Accepted { .. } => unreachable!("a source's own writer applies at once"),
     }
 }

@@ -70,7 +70,7 @@ fn a_name_that_leads_nowhere_is_underlined_and_the_closest_is_proposed() {
 fn mistakes_name_what_would_be_right() {
     for (right, wrong, help) in [
         ("level = \"strict\"", "level = \"strickt\"", "\"strict\", \"bounded\""),
-        ("write-through", "write-behind", "not in this version"),
+        ("write = \"write-through\"", "read = \"refresh-ahead\"", "not in this version"),
         ("ttl = \"5m\"", "ttl = \"1s\"", "from 2s to"),
         ("ttl = \"5m\"", "ttl = \"soon\"", "not a time"),
         ("ttl = \"5m\"", "on_control_lost = \"never\"", "bounded(30s)"),

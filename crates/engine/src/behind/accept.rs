@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The writer's side: conditions are decided by what was accepted before, else by the source; the commit is the journal's.
+
+use std::sync::Arc;
+
+use throughline_core::{
+    BoxFuture, Canonical, Condition, Effect, Error, ErrorKind, Intent, Key, Prepared, Record, Refusal,
+    Result, Retry, Sent, Target, Write, WriteReceipt, Writer,
+};
+use tokio::sync::oneshot;
+
+use super::record::Kept;
+use super::{Behind, OnConflict, lane_of};
+
+const OPERATION: &str = "accept a write";
+
+/// The writer of a resource that is written behind.
+#[derive(Clone, Debug)]
+struct BehindWriter(Arc<Behind>);
+
+impl Behind {
+    /// The writer's side.
+    pub fn writer(self: &Arc<Self>) -> Arc<dyn Writer> {
+        Arc::new(BehindWriter(self.clone()))
+    }
+
+    /// Takes a key for a writer, as a source locks its row.
+    pub(super) async fn lock(self: &Arc<Self>, key: &Key) -> Result<KeyLock> {
+        let cell = self.cell(key);
+        loop {
+            let freed = cell.free.notified();
+            {
+                let mut state = cell.state.lock();
+                if let Some(owner) = &state.lost {
+                    return Err(self.lost(owner));
+                }
+                if state.take_key(key) {
+                    return Ok(KeyLock { behind: self.clone(), key: key.clone() });
+                }
+            }
+            freed.await;
+        }
+    }
+
+    /// What the key's record is, for a condition: what was accepted, else the source's.
+    async fn present(&self, key: &Key) -> Result<Present> {
+        if let Some((_, record)) = self.cell(key).state.lock().shown(key) {
+            return Ok(Present { record: record.clone(), is_ours: true });
+        }
+        let intent = Intent { fill: false, sent: Sent::new() };
+        Ok(Present { record: self.parts.loader.load(key, intent).await?.record, is_ours: false })
+    }
+}
+
+/// A record before a write.
+struct Present {
+    record: Option<Record>,
+    /// Whether this process has accepted it.
+    is_ours: bool,
+}
+
+/// A key that is being written: nobody may fill its entry.
+#[derive(Debug)]
+pub(super) struct KeyLock {
+    behind: Arc<Behind>,
+    key: Key,
+}
+
+impl Drop for KeyLock {
+    fn drop(&mut self) {
+        let cell = self.behind.cell(&self.key);
+        cell.state.lock().give_key(&self.key);
+        cell.free.notify_waiters();
+    }
+}
+
+impl Writer for BehindWriter {
+    fn prepare<'a>(&'a self, writes: &'a [Write]) -> BoxFuture<'a, Result<Box<dyn Prepared>>> {
+        Box::pin(async move { Ok(Box::new(prepare(&self.0, writes).await?) as Box<dyn Prepared>) })
+    }
+}
+
+async fn prepare(behind: &Arc<Behind>, writes: &[Write]) -> Result<Accepting> {
+    let [Write { target: Target::Key(named), .. }, ..] = writes else {
+        let detail =
+            "resources that are written behind take no records without a key: give it one of your own";
+        return Err(Error::new(ErrorKind::InvalidKey, OPERATION, detail));
+    };
+    if writes.iter().any(|write| write.target != Target::Key(named.clone())) {
+        let detail = "accepted writes are not parts of transactions";
+        return Err(Error::new(ErrorKind::InvalidKey, OPERATION, detail));
+    }
+    let records = writes.iter().map(|write| behind.parts.drain.check(write)).collect::<Result<Vec<_>>>()?;
+    let key = match behind.parts.loader.canonical(named)? {
+        Canonical::Same => named.clone(),
+        Canonical::Other(canonical) => canonical,
+    };
+    let lock = behind.lock(&key).await?;
+    let asks = |write: &Write| write.condition != Condition::Always;
+    let must_know = behind.parts.policy.on_conflict == OnConflict::DeadLetter || writes.iter().any(asks);
+    let mut present = if must_know { Some(behind.present(&key).await?) } else { None };
+    let (mut effects, mut accepted) = (Vec::with_capacity(writes.len()), Vec::with_capacity(writes.len()));
+    for (write, record) in writes.iter().zip(records) {
+        let refusal = present.as_ref().and_then(|present| refusal(&write.condition, present.record.as_ref()));
+        if let Some(refusal) = refusal {
+            effects.push(Effect::Refused(refusal));
+            continue;
+        }
+        let condition = base(behind.parts.policy.on_conflict, present.as_ref());
+        if present.is_some() {
+            present = Some(Present { record: record.clone(), is_ours: true });
+        }
+        let receipt = WriteReceipt::default();
+        effects.push(Effect::Accepted { key: key.clone(), record: record.clone(), receipt: receipt.clone() });
+        let write = Write { target: Target::Key(key.clone()), change: write.change.clone(), condition };
+        accepted.push(Acceptable { write, record, receipt });
+    }
+    Ok(Accepting { lock, effects, accepted })
+}
+
+/// Why a condition does not hold.
+fn refusal(condition: &Condition, present: Option<&Record>) -> Option<Refusal> {
+    match (condition, present) {
+        (Condition::Absent, Some(_)) => Some(Refusal::Exists),
+        (Condition::Present | Condition::Unchanged(_), None) => Some(Refusal::Absent),
+        (Condition::Unchanged(versions), Some(record)) if !versions.contains(&record.version) => {
+            Some(Refusal::Conflict(record.version))
+        }
+        _ => None,
+    }
+}
+
+/// The condition under which the write is applied later: if others are not to be overwritten, that the row is as it was.
+/// After a write of ours the row is what that one made of it, which is judged by its own condition.
+fn base(on_conflict: OnConflict, present: Option<&Present>) -> Condition {
+    match (on_conflict, present) {
+        (OnConflict::DeadLetter, Some(Present { record: Some(record), is_ours: false })) => {
+            Condition::Unchanged(vec![record.version])
+        }
+        (OnConflict::DeadLetter, Some(Present { record: None, is_ours: false })) => Condition::Absent,
+        _ => Condition::Always,
+    }
+}
+
+/// A write that may be accepted.
+#[derive(Debug)]
+struct Acceptable {
+    write: Write,
+    record: Option<Record>,
+    receipt: WriteReceipt,
+}
+
+/// Writes of one key before they are journalled.
+#[derive(Debug)]
+struct Accepting {
+    lock: KeyLock,
+    effects: Vec<Effect>,
+    accepted: Vec<Acceptable>,
+}
+
+impl Prepared for Accepting {
+    fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        let Self { lock, accepted, .. } = *self;
+        let (tell, told) = oneshot::channel();
+        let behind = lock.behind.clone();
+        Box::pin(async move {
+            // A task, so that the journal and the overlay agree even if nobody waits.
+            let task = async move {
+                let outcome = keep(&lock, accepted).await;
+                // The key is free before the answer: the next write of the same client must not find it taken.
+                drop(lock);
+                let _ = tell.send(outcome);
+            };
+            behind.parts.tasks.spawn("keep an accepted write", Box::pin(task));
+            told.await.unwrap_or_else(|_| {
+                let detail = "the program shut down while the write was being kept";
+                Err(Error::new(ErrorKind::OutcomeUnknown, OPERATION, detail))
+            })
+        })
+    }
+
+    fn roll_back(self: Box<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Journals writes in their order, and shows them when all are safe.
+async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
+    let behind = &lock.behind;
+    let cell = behind.cell(&lock.key);
+    let accepted_ms = behind.parts.wall.now().as_ms();
+    // The lane knows of each append before the next one is made, in the order of the journal.
+    let appends: Vec<_> = {
+        let mut state = cell.state.lock();
+        let begin = |acceptable: &Acceptable| {
+            let kept = Kept {
+                resource: behind.parts.resource.as_str().to_owned(),
+                lane: lane_of(&lock.key),
+                key: lock.key.clone(),
+                write: acceptable.write.clone(),
+                accepted_ms,
+            };
+            let append = behind.parts.journal.append(kept.encode());
+            (state.begin(lock.key.clone(), acceptable.write.clone(), accepted_ms), append)
+        };
+        accepted.iter().map(begin).collect()
+    };
+    let mut outcomes = Vec::with_capacity(appends.len());
+    for (ticket, append) in appends {
+        outcomes.push((ticket, append.await));
+    }
+    let mut state = cell.state.lock();
+    let failure = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err().cloned());
+    for ((ticket, outcome), acceptable) in outcomes.into_iter().zip(accepted) {
+        match outcome {
+            Ok(position) if failure.is_none() => {
+                acceptable.receipt.set(position);
+                state.accept(ticket, position, acceptable.record);
+                behind.note_position(position);
+                behind.stats.accepted.add(1);
+            }
+            Ok(position) => {
+                // Another one of the group was not kept: none was, as far as the callers are told.
+                state.withdraw(ticket);
+                behind.parts.journal.confirm(&[position]);
+            }
+            Err(_) => state.withdraw(ticket),
+        }
+    }
+    drop(state);
+    cell.due.notify_one();
+    match failure {
+        None => Ok(()),
+        Some(error) if error.kind() == ErrorKind::OutcomeUnknown => Err(error),
+        Some(error) => Err(error.with_retry(Retry::Safe)),
+    }
+}

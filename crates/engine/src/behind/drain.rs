@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Applies what is pending in a lane, batch by batch, oldest first.
+//!
+//! What can pass by itself (the source is gone, too slow, a deadlock) is tried again after a pause that doubles. A write
+//! that the source will never take becomes a dead letter at once: where the source does not say which one it is, smaller
+//! batches find it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use throughline_core::{
+    Applied, DrainBatch, Drained, Error, ErrorKind, Key, Owner, Retry, Undrained, Watermark,
+};
+
+use super::lane::{Chosen, Due, Pending};
+use super::progress::{Progress, Trouble};
+use super::{Behind, LaneCell};
+
+/// How often it is tried to drop entries that differ from their rows, in milliseconds.
+const DIFFERING_PAUSE_MS: u64 = 500;
+
+impl Behind {
+    /// Starts to drain every lane, until the last user of this is gone.
+    pub fn start(self: &Arc<Self>) {
+        for cell in &self.lanes {
+            let serving = serve(Arc::downgrade(self), cell.clone());
+            self.parts.tasks.spawn("drain a lane of accepted writes", Box::pin(serving));
+        }
+    }
+}
+
+impl Drop for Behind {
+    fn drop(&mut self) {
+        self.lanes.iter().for_each(|cell| cell.due.notify_one());
+    }
+}
+
+async fn serve(behind: Weak<Behind>, cell: Arc<LaneCell>) {
+    loop {
+        let due = {
+            let Some(behind) = behind.upgrade() else { return };
+            if cell.state.lock().lost.is_some() {
+                return;
+            }
+            behind.due(&cell)
+        };
+        match due {
+            Due::Now => {
+                let Some(behind) = behind.upgrade() else { return };
+                let pause_ms = behind.turn(&cell).await;
+                drop(behind);
+                if let Some(ms) = pause_ms {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                }
+            }
+            Due::In(ms) => {
+                let _ = tokio::time::timeout(Duration::from_millis(ms), cell.due.notified()).await;
+            }
+            Due::Nothing => cell.due.notified().await,
+        }
+    }
+}
+
+impl Behind {
+    /// When the lane has something to do.
+    fn due(&self, cell: &LaneCell) -> Due {
+        let mut state = cell.state.lock();
+        let policy = &self.parts.policy;
+        if state.len() == 0 {
+            state.is_asked = false;
+        }
+        if !state.differing.is_empty() {
+            return Due::Now;
+        }
+        match state.is_due(policy.delay_ms, policy.count_max, self.parts.wall.now()) {
+            // What is due may still be on its way into the journal; then its arrival wakes the lane.
+            Due::Now if state.choose(policy.coalesce).is_none() => Due::Nothing,
+            due => due,
+        }
+    }
+
+    /// Applies one batch; how long to pause before the next.
+    async fn turn(&self, cell: &LaneCell) -> Option<u64> {
+        let differs_still = !self.drop_differing(cell).await;
+        let chosen = cell.state.lock().choose(self.parts.policy.coalesce);
+        let Some(chosen) = chosen else { return differs_still.then_some(DIFFERING_PAUSE_MS) };
+        let outcome = {
+            let _permit = self.permits.acquire().await.ok()?;
+            let (lane, owner) = (&cell.lane, &self.parts.owner);
+            let Chosen { from, to, writes, .. } = &chosen;
+            let batch = DrainBatch { lane, owner, from: *from, to: *to, writes };
+            self.parts.drain.apply(batch).await
+        };
+        self.stats.batches.add(1);
+        match outcome {
+            Ok(Drained::Done(applied)) => {
+                let differing = chosen.writes.iter().zip(applied);
+                let differing = differing.filter(|(_, applied)| *applied == Applied::Changed);
+                let differing = differing.filter_map(|(accepted, _)| accepted.key().cloned()).collect();
+                let coalesced = chosen.count - chosen.writes.len();
+                self.stats.coalesced.add(coalesced as u64);
+                self.settle(cell, Watermark { position: chosen.to, ..chosen.from }, differing).await;
+            }
+            Ok(Drained::Already(watermark)) => {
+                // An earlier try was committed; what the source made of it was not told.
+                let past = chosen.writes.iter().filter(|accepted| accepted.position <= watermark.position);
+                let differing = past.filter_map(|accepted| accepted.key().cloned()).collect();
+                self.settle(cell, watermark, differing).await;
+            }
+            Ok(Drained::Taken(owner)) => self.lose(cell, owner),
+            Err(undrained) => return self.fail(cell, &chosen, undrained).await,
+        }
+        (!self.drop_differing(cell).await).then_some(DIFFERING_PAUSE_MS)
+    }
+
+    /// Notes what a batch has applied.
+    async fn settle(&self, cell: &LaneCell, watermark: Watermark, differing: Vec<Key>) {
+        let settled = {
+            let mut state = cell.state.lock();
+            state.trouble = None;
+            state.batch_max = (state.batch_max * 2).min(self.batch_max());
+            let settled = state.settle(watermark, &differing);
+            state.differing.extend(differing);
+            settled
+        };
+        let applied = settled.iter().filter_map(|item| Some((&item.key, item.position?)));
+        let applied: Vec<_> = applied.collect();
+        let positions: Vec<_> = applied.iter().map(|(_, position)| *position).collect();
+        if self.outlive(&applied).await {
+            self.parts.journal.confirm(&positions);
+        }
+        self.stats.applied.add(positions.len() as u64);
+        let mut ends = self.settled.lock();
+        positions.iter().for_each(|position| ends.note(*position, Progress::Applied));
+        drop(ends);
+        for Pending { waiters, .. } in settled {
+            waiters.into_iter().for_each(|waiter| drop(waiter.send(None)));
+        }
+        self.note_change();
+    }
+
+    /// The most writes of a batch.
+    pub(super) fn batch_max(&self) -> usize {
+        self.parts.policy.batch_max.clamp(1, self.parts.drain.batch_max().max(1))
+    }
+
+    /// A batch was not applied; how long to pause.
+    async fn fail(&self, cell: &LaneCell, chosen: &Chosen, undrained: Undrained) -> Option<u64> {
+        let Undrained { at, error } = undrained;
+        self.stats.failures.add(1);
+        if !is_for_good(&error) {
+            return Some(self.pause(cell, &error));
+        }
+        let blamed = match at {
+            Some(place) => chosen.writes.get(place),
+            None if chosen.writes.len() == 1 => chosen.writes.first(),
+            None => None,
+        };
+        match blamed {
+            Some(accepted) => match self.bury(cell, accepted.position, &error).await {
+                Ok(()) => None,
+                // It stays where it is, and nothing is lost: the next try finds it again.
+                Err(error) => Some(self.pause(cell, &error)),
+            },
+            None if chosen.writes.len() > 1 => {
+                cell.state.lock().batch_max = (chosen.writes.len() / 2).max(1);
+                None
+            }
+            // A batch without writes spoils nothing by a write.
+            None => Some(self.pause(cell, &error)),
+        }
+    }
+
+    /// Notes why the lane does not get on; how long to wait.
+    fn pause(&self, cell: &LaneCell, error: &Error) -> u64 {
+        let (first, last) = self.parts.policy.pause_ms;
+        let mut state = cell.state.lock();
+        let attempts = state.trouble.as_ref().map_or(0, |trouble| trouble.attempts) + 1;
+        let doubled = first.saturating_mul(1 << (attempts - 1).min(32)).min(last).max(1);
+        let pause_ms = doubled - self.parts.rng.below(doubled / 2 + 1);
+        let next = self.parts.clock.now().after_ms(pause_ms);
+        if attempts == 1 {
+            tracing::warn!(lane = %cell.lane, %error, "accepted writes cannot be applied now, and are tried again");
+        }
+        state.trouble = Some(Trouble { why: error.to_string(), attempts, next });
+        self.stats.retries.add(1);
+        pause_ms
+    }
+
+    /// Somebody else owns the lane: nothing more is accepted or applied here.
+    fn lose(&self, cell: &LaneCell, owner: Owner) {
+        tracing::error!(lane = %cell.lane, owner = %owner.name, "another daemon owns the lane now; what is pending here is not applied");
+        cell.state.lock().lost = Some(owner);
+        cell.free.notify_waiters();
+        self.note_change();
+    }
+
+    /// Drops the entries of rows that are not what was accepted, and shows the source from then on; whether all are.
+    async fn drop_differing(&self, cell: &LaneCell) -> bool {
+        let (keys, to) = {
+            let mut state = cell.state.lock();
+            if state.differing.is_empty() {
+                return true;
+            }
+            let keys = std::mem::take(&mut state.differing);
+            // Nobody fills what is to be dropped; a key that is being written now comes again.
+            let (keys, busy): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(|key| state.take_key(key));
+            state.differing = busy;
+            (keys, state.watermark.position)
+        };
+        let answers = match self.space.get().and_then(Weak::upgrade) {
+            Some(space) => space.invalidate_entries(&keys).await,
+            None => keys.iter().map(|_| Ok(())).collect(),
+        };
+        let mut state = cell.state.lock();
+        for (key, answer) in keys.into_iter().zip(answers) {
+            if answer.is_ok() {
+                state.hide(&key, to);
+            }
+            state.give_key(&key);
+            if answer.is_err() {
+                state.differing.push(key);
+            }
+        }
+        let is_done = state.differing.is_empty();
+        drop(state);
+        cell.free.notify_waiters();
+        is_done
+    }
+}
+
+/// Whether the same write will fail in the same way for ever. A missing right or table is none of the write's faults: it
+/// passes when somebody grants it, and until then nothing is put aside.
+fn is_for_good(error: &Error) -> bool {
+    error.retry() == Retry::Never
+        && matches!(
+            error.kind(),
+            ErrorKind::InvalidKey
+                | ErrorKind::InvalidValue
+                | ErrorKind::TooLarge
+                | ErrorKind::Constraint
+                | ErrorKind::Other
+        )
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is pending in one lane. Nothing here waits.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use throughline_core::{AcceptedWrite, Error, Key, Owner, Position, Record, Tick, Watermark, Write};
+use tokio::sync::oneshot;
+
+use super::progress::Trouble;
+
+/// An accepted write that is not applied.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Tells it from others before it has a position.
+    ticket: u64,
+    /// `None` while it is being appended.
+    pub(super) position: Option<Position>,
+    pub(super) key: Key,
+    pub(super) write: Write,
+    pub(super) accepted_ms: u64,
+    /// Those who wait until it is settled.
+    pub(super) waiters: Vec<oneshot::Sender<Option<Error>>>,
+}
+
+/// What readers of a key are shown, and whether it is being written.
+#[derive(Debug, Default)]
+struct Shown {
+    is_written: bool,
+    /// By position: what was accepted and the source does not show yet, dead letters included. The last is what counts.
+    records: BTreeMap<Position, Option<Record>>,
+}
+
+/// A lane's part of what is pending.
+#[derive(Debug)]
+pub(super) struct LaneState {
+    pub(super) watermark: Watermark,
+    /// In the order of the journal.
+    items: VecDeque<Pending>,
+    keys: HashMap<Key, Shown>,
+    tickets: u64,
+    /// Whether what is pending is to be applied at once.
+    pub(super) is_asked: bool,
+    /// Why the last batch was not applied.
+    pub(super) trouble: Option<Trouble>,
+    /// Keys whose rows are not what was accepted: their entries must go before the source is shown.
+    pub(super) differing: Vec<Key>,
+    /// Who has the lane instead.
+    pub(super) lost: Option<Owner>,
+    /// The most writes of the next batch: less than usual while a write is being found that spoils batches.
+    pub(super) batch_max: usize,
+}
+
+/// What is to be applied next.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) from: Watermark,
+    pub(super) to: Position,
+    pub(super) writes: Vec<AcceptedWrite>,
+    /// How many of the oldest pending writes that is, those included whose place another took.
+    pub(super) count: usize,
+}
+
+impl LaneState {
+    pub(super) fn new(watermark: Watermark, batch_max: usize) -> Self {
+        Self {
+            watermark,
+            items: VecDeque::new(),
+            keys: HashMap::new(),
+            tickets: 0,
+            is_asked: false,
+            trouble: None,
+            differing: Vec::new(),
+            lost: None,
+            batch_max,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// When the oldest was accepted, since 1970.
+    pub(super) fn oldest_ms(&self) -> Option<u64> {
+        self.items.front().map(|item| item.accepted_ms)
+    }
+
+    /// What is pending and has its position.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = &Pending> {
+        self.items.iter().filter(|item| item.position.is_some())
+    }
+
+    pub(super) fn find(&mut self, position: Position) -> Option<&mut Pending> {
+        self.items.iter_mut().find(|item| item.position == Some(position))
+    }
+
+    /// Takes the key for a writer, if nobody has it.
+    pub(super) fn take_key(&mut self, key: &Key) -> bool {
+        let shown = self.keys.entry(key.clone()).or_default();
+        !std::mem::replace(&mut shown.is_written, true)
+    }
+
+    /// Gives the key back.
+    pub(super) fn give_key(&mut self, key: &Key) {
+        if let Some(shown) = self.keys.get_mut(key) {
+            shown.is_written = false;
+        }
+        self.forget_if_idle(key);
+    }
+
+    fn forget_if_idle(&mut self, key: &Key) {
+        if self.keys.get(key).is_some_and(|shown| !shown.is_written && shown.records.is_empty()) {
+            self.keys.remove(key);
+        }
+    }
+
+    /// Whether somebody writes the key.
+    pub(super) fn is_written(&self, key: &Key) -> bool {
+        self.keys.get(key).is_some_and(|shown| shown.is_written)
+    }
+
+    /// What readers see of the key, if the source does not count: a record, or that there is none.
+    pub(super) fn shown(&self, key: &Key) -> Option<(Position, &Option<Record>)> {
+        self.keys.get(key)?.records.last_key_value().map(|(position, record)| (*position, record))
+    }
+
+    /// Notes a write that is being appended; to be called in the order of the appends.
+    pub(super) fn begin(&mut self, key: Key, write: Write, accepted_ms: u64) -> u64 {
+        let ticket = self.tickets;
+        self.tickets += 1;
+        let waiters = Vec::new();
+        self.items.push_back(Pending { ticket, position: None, key, write, accepted_ms, waiters });
+        ticket
+    }
+
+    /// The append is done: the write is shown from now on.
+    pub(super) fn accept(&mut self, ticket: u64, position: Position, record: Option<Record>) {
+        let place = self.place(ticket);
+        let item = &mut self.items[place];
+        item.position = Some(position);
+        self.keys.entry(item.key.clone()).or_default().records.insert(position, record);
+    }
+
+    /// The append failed.
+    pub(super) fn withdraw(&mut self, ticket: u64) {
+        let place = self.place(ticket);
+        self.items.remove(place);
+    }
+
+    fn place(&self, ticket: u64) -> usize {
+        self.items
+            .binary_search_by_key(&ticket, |item| item.ticket)
+            .expect("nothing else removes what is being appended")
+    }
+
+    /// Shows a record that was accepted by an earlier process, or is a dead letter.
+    pub(super) fn show(&mut self, key: &Key, position: Position, record: Option<Record>) {
+        self.keys.entry(key.clone()).or_default().records.insert(position, record);
+    }
+
+    /// Shows the key's records up to this position no longer.
+    pub(super) fn hide(&mut self, key: &Key, to: Position) {
+        if let Some(shown) = self.keys.get_mut(key) {
+            shown.records.retain(|position, _| *position > to);
+        }
+        self.forget_if_idle(key);
+    }
+
+    /// Shows this one record no longer.
+    pub(super) fn hide_one(&mut self, key: &Key, position: Position) {
+        if let Some(shown) = self.keys.get_mut(key) {
+            shown.records.remove(&position);
+        }
+        self.forget_if_idle(key);
+    }
+
+    /// What is to be applied next: the oldest, up to the first that is still being appended.
+    pub(super) fn choose(&self, coalesce: bool) -> Option<Chosen> {
+        let mut writes: Vec<AcceptedWrite> = Vec::new();
+        let mut places: HashMap<&Key, usize> = HashMap::new();
+        let (mut count, mut to) = (0, None);
+        for item in &self.items {
+            let Some(position) = item.position else { break };
+            let known = if coalesce { places.get(&item.key).copied() } else { None };
+            match known {
+                // The newest takes the place of the older ones, whose condition tells what the row was before all of them.
+                Some(place) => {
+                    let condition = writes[place].write.condition.clone();
+                    let write = Write { condition, ..item.write.clone() };
+                    writes[place] = AcceptedWrite { position, write };
+                }
+                None if writes.len() == self.batch_max => break,
+                None => {
+                    places.insert(&item.key, writes.len());
+                    writes.push(AcceptedWrite { position, write: item.write.clone() });
+                }
+            }
+            count += 1;
+            to = Some(position);
+        }
+        writes.sort_by_key(|write| write.position);
+        Some(Chosen { from: self.watermark, to: to?, writes, count })
+    }
+
+    /// Takes out what a batch has applied: everything up to `to`. Those whose key is in `differing` are still shown.
+    pub(super) fn settle(&mut self, watermark: Watermark, differing: &[Key]) -> Vec<Pending> {
+        self.watermark = watermark;
+        let is_settled =
+            |item: &Pending| item.position.is_some_and(|position| position <= watermark.position);
+        let count = self.items.iter().take_while(|item| is_settled(item)).count();
+        let settled: Vec<Pending> = self.items.drain(..count).collect();
+        for item in &settled {
+            if !differing.contains(&item.key) {
+                self.hide_applied(&item.key, item.position.unwrap_or_default());
+            }
+        }
+        settled
+    }
+
+    /// The write is in the source: it is not shown from here any more, nor is anything that it replaced.
+    fn hide_applied(&mut self, key: &Key, position: Position) {
+        self.hide(key, position);
+    }
+
+    /// Takes out one write, which becomes a dead letter. It is shown as before.
+    pub(super) fn remove(&mut self, position: Position) -> Option<Pending> {
+        let place = self.items.iter().position(|item| item.position == Some(position))?;
+        self.items.remove(place)
+    }
+
+    /// When a pending write is due, if the delay says when; `Tick` of the wall.
+    pub(super) fn is_due(&self, delay_ms: Option<u64>, count_max: usize, now: Tick) -> Due {
+        if self.items.is_empty() {
+            return Due::Nothing;
+        }
+        if self.is_asked || self.items.len() >= count_max {
+            return Due::Now;
+        }
+        let (Some(delay_ms), Some(oldest_ms)) = (delay_ms, self.oldest_ms()) else { return Due::Nothing };
+        match (oldest_ms + delay_ms).saturating_sub(now.as_ms()) {
+            0 => Due::Now,
+            // A wall clock that was set back must not stop anything for longer than the delay.
+            left_ms => Due::In(left_ms.min(delay_ms)),
+        }
+    }
+}
+
+/// When a lane's drain has something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Now,
+    /// In so many milliseconds.
+    In(u64),
+    /// When it is told.
+    Nothing,
+}

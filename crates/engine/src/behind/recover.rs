@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an earlier process left in the journals.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use throughline_core::{Claim, Error, ErrorKind, Key, Lane, Position, Result, Watermark};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::lane::LaneState;
+use super::letter::Letters;
+use super::progress::Settled;
+use super::record::{self, Kept, LetterRecord};
+use super::{Behind, BehindParts, LANE_COUNT, LaneCell};
+use crate::stats::BehindStats;
+
+/// What [`Behind::open`] found.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The resource's write-behind side. Nothing is applied before [`Behind::start`].
+    pub behind: Arc<Behind>,
+    /// Writes that are pending again.
+    pub pending_count: usize,
+    /// Writes that were applied just before the earlier process ended.
+    pub applied_count: usize,
+}
+
+impl Behind {
+    /// Claims the resource's lanes and takes in what is pending in the journals; records of other resources are passed
+    /// over. `next` is where the journal goes on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when another daemon owns the resource (the text names it), or when the source has
+    /// applied more than this journal has ever held; [`ErrorKind::Corrupt`] for a record that cannot be read; those of
+    /// [`throughline_core::Drain::claim`].
+    pub async fn open(
+        parts: BehindParts,
+        pending: &[(Position, Bytes)],
+        letters: &[(Position, Bytes)],
+        next: Position,
+    ) -> Result<Recovered> {
+        let lanes: Vec<Lane> =
+            (0..LANE_COUNT).map(|number| Lane { resource: parts.resource.clone(), number }).collect();
+        let watermarks = match parts.drain.claim(&lanes, &parts.owner, false).await? {
+            Claim::Held(watermarks) => watermarks,
+            Claim::Taken(owner) => return Err(taken(&parts, &owner.name, &owner.journal)),
+        };
+        if watermarks.iter().any(|watermark| watermark.position >= next) {
+            return Err(rewound(&parts));
+        }
+        let newest = watermarks.iter().map(|watermark| watermark.position.0).max().unwrap_or(0);
+        let behind = Arc::new(build(parts, &lanes, &watermarks));
+        behind.newest.fetch_max(newest, Ordering::AcqRel);
+        let dead = behind.restore_letters(letters)?;
+        let (pending_count, applied) = behind.restore_pending(pending, &dead)?;
+        let applied_count = applied.len();
+        behind.finish(&applied).await;
+        Ok(Recovered { behind, pending_count, applied_count })
+    }
+
+    /// The numbers of all writes that are in the journal of dead letters, decided about or not.
+    fn restore_letters(&self, letters: &[(Position, Bytes)]) -> Result<HashSet<Position>> {
+        let mut found: Vec<(Position, Position, Kept, String, u64)> = Vec::new();
+        let mut resolved: HashMap<Position, Position> = HashMap::new();
+        let mut outlived: HashMap<Position, Position> = HashMap::new();
+        for (kept_at, bytes) in letters {
+            match record::decode_letter(bytes)? {
+                LetterRecord::Dead { position, kept, why, died_ms } if self.is_its(&kept.resource) => {
+                    found.push((*kept_at, position, kept, why, died_ms));
+                }
+                LetterRecord::Outlived { resource, position } if self.is_its(&resource) => {
+                    outlived.insert(position, *kept_at);
+                }
+                LetterRecord::Resolved { resource, position } if self.is_its(&resource) => {
+                    resolved.insert(position, *kept_at);
+                }
+                _ => {}
+            }
+        }
+        let mut dead = HashSet::new();
+        for (kept_at, position, kept, why, died_ms) in found {
+            dead.insert(position);
+            self.note_position(position);
+            let outlived_at = outlived.get(&position).copied();
+            if let Some(decided_at) = resolved.get(&position) {
+                let places = [Some(kept_at), outlived_at, Some(*decided_at)];
+                self.parts.letters.confirm(&places.into_iter().flatten().collect::<Vec<_>>());
+                continue;
+            }
+            if outlived_at.is_none() {
+                let shown = self.parts.drain.check(&kept.write).unwrap_or(None);
+                self.cell(&kept.key).state.lock().show(&kept.key, position, shown);
+            }
+            let mut letters = self.letters.lock();
+            letters.restore(kept_at, position, kept, why, died_ms);
+            if let Some(outlived_at) = outlived_at {
+                letters.outlive(position, outlived_at);
+            }
+        }
+        Ok(dead)
+    }
+
+    /// How many are pending, and which were settled already.
+    fn restore_pending(
+        &self,
+        pending: &[(Position, Bytes)],
+        dead: &HashSet<Position>,
+    ) -> Result<(usize, Vec<(Key, Position)>)> {
+        let (mut pending_count, mut applied) = (0, Vec::new());
+        for (position, bytes) in pending {
+            let kept = record::decode(bytes)?;
+            if !self.is_its(&kept.resource) {
+                continue;
+            }
+            self.note_position(*position);
+            let cell = self.lanes.get(usize::from(kept.lane)).ok_or_else(|| strange_lane(kept.lane))?;
+            let mut state = cell.state.lock();
+            if *position <= state.watermark.position || dead.contains(position) {
+                applied.push((kept.key, *position));
+                continue;
+            }
+            // It was acknowledged; if its value fits the table no longer, the source will say so.
+            let shown = self.parts.drain.check(&kept.write).unwrap_or(None);
+            let ticket = state.begin(kept.key.clone(), kept.write, kept.accepted_ms);
+            state.accept(ticket, *position, shown);
+            pending_count += 1;
+        }
+        Ok((pending_count, applied))
+    }
+
+    /// Settles what an earlier process had no time to settle.
+    async fn finish(&self, applied: &[(Key, Position)]) {
+        let keys: Vec<(&Key, Position)> = applied.iter().map(|(key, position)| (key, *position)).collect();
+        if !self.outlive(&keys).await {
+            return;
+        }
+        for (key, position) in applied {
+            let is_letter = self.letters.lock().get(*position).is_some();
+            if !is_letter {
+                self.cell(key).state.lock().hide(key, *position);
+            }
+            self.parts.journal.confirm(&[*position]);
+        }
+    }
+
+    fn is_its(&self, name: &str) -> bool {
+        record::is_of(&self.parts.resource, name)
+    }
+
+    /// Notes that this number was given.
+    pub(super) fn note_position(&self, position: Position) {
+        self.newest.fetch_max(position.0, Ordering::AcqRel);
+    }
+}
+
+fn build(parts: BehindParts, lanes: &[Lane], watermarks: &[Watermark]) -> Behind {
+    let batch_max = parts.policy.batch_max.clamp(1, parts.drain.batch_max().max(1));
+    let cell = |(lane, watermark): (&Lane, &Watermark)| {
+        Arc::new(LaneCell {
+            lane: lane.clone(),
+            state: Mutex::new(LaneState::new(*watermark, batch_max)),
+            due: Notify::new(),
+            free: Notify::new(),
+        })
+    };
+    Behind {
+        lanes: lanes.iter().zip(watermarks).map(cell).collect(),
+        letters: Mutex::new(Letters::default()),
+        settled: Mutex::new(Settled::default()),
+        permits: Semaphore::new(parts.policy.parallel_max.max(1)),
+        changed: watch::Sender::new(0),
+        newest: std::sync::atomic::AtomicU64::new(0),
+        space: std::sync::OnceLock::new(),
+        stats: BehindStats::default(),
+        parts,
+    }
+}
+
+fn taken(parts: &BehindParts, name: &str, journal: &str) -> Error {
+    let detail = format!(
+        "resource `{}` is written behind by `{name}` (journal {journal}), and has one owner: write there, or stop that \
+         daemon after it has drained, or drain its folder with `throughline drain`",
+        parts.resource
+    );
+    Error::new(ErrorKind::Configuration, "claim a resource", detail)
+}
+
+fn rewound(parts: &BehindParts) -> Error {
+    let detail = format!(
+        "the source has applied later writes of resource `{}` than this journal ever held: the journal's folder was \
+         restored from a copy. Move the folder away, and what it still held is lost; then claim the resource anew",
+        parts.resource
+    );
+    Error::new(ErrorKind::Configuration, "claim a resource", detail)
+}
+
+fn strange_lane(lane: u16) -> Error {
+    let detail = format!("it holds a record of lane {lane}, and there are {LANE_COUNT}");
+    Error::new(ErrorKind::Corrupt, "read the journal of accepted writes", detail)
+}
