@@ -93,9 +93,11 @@ pub struct DrainBatch<'a> {
 pub enum Drained {
     /// It was committed; what became of each write, in their order.
     Done(Vec<Applied>),
-    /// Nothing was done, because the watermark is at this place already (an earlier try was committed).
+    /// Nothing was done, because the watermark is at this place and not where the batch begins: mostly at its end,
+    /// because an earlier try was committed. It survives a crash of the source.
     Already(Watermark),
-    /// Nothing was done, because this owner has the lane now.
+    /// Nothing was done, because this owner has the lane now; it may be the caller, under a newer epoch. If nobody has it,
+    /// journal and name are empty.
     Taken(Owner),
 }
 
@@ -135,9 +137,11 @@ pub trait Drain: fmt::Debug + Send + Sync + 'static {
     fn check(&self, write: &Write) -> Result<Option<Record>>;
 
     /// Makes `owner` the owner of all `lanes`, under a new epoch, if nobody else owns any of them, or `by_force`.
-    /// A lane that was never owned begins at [`Position`] 0.
+    /// A lane begins at [`Position`] 0, also where another journal had it before, whose positions mean nothing to this one.
+    /// The lanes are different ones, at most 1,024.
     ///
     /// # Errors
+    /// [`crate::ErrorKind::TooLarge`] for more lanes, and for an owner whose names are too long.
     /// [`crate::ErrorKind::Configuration`] when our own tables are missing, with the remedy; those of any statement.
     /// Nothing was changed, unless [`crate::ErrorKind::OutcomeUnknown`]; claiming again is always safe.
     fn claim<'a>(
@@ -147,7 +151,8 @@ pub trait Drain: fmt::Debug + Send + Sync + 'static {
         by_force: bool,
     ) -> BoxFuture<'a, Result<Claim>>;
 
-    /// Gives up those of `lanes` that `owner` has. To be called when nothing of them is pending any more.
+    /// Gives up those of `lanes` that `owner` has. To be called when nothing of them is pending any more. Its journal finds
+    /// its watermarks again unless another one claimed them in between.
     ///
     /// # Errors
     /// Those of any statement; giving them up again is always safe.
@@ -157,8 +162,9 @@ pub trait Drain: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// An error that can pass by itself ([`Error::retry`] is not `Never`) means that the same batch may be given
-    /// again, and must be after [`crate::ErrorKind::OutcomeUnknown`]. Otherwise a write is to blame: the one that is
-    /// told, or one that smaller batches find.
+    /// again, and must be after [`crate::ErrorKind::OutcomeUnknown`]. What is wrong with the table, the rights or our own
+    /// tables counts as such: somebody can repair it. Otherwise a write is to blame: the one that is told, or one that
+    /// smaller batches find; of a batch with a single write it is told.
     ///
     /// # Cancel safety
     /// A dropped future leaves the outcome unknown; the same batch may be given again.

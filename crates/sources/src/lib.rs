@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sources: SQLite, PostgreSQL, MySQL and MariaDB, services over HTTP.
 
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod drain;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "mysql")]

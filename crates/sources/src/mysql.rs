@@ -10,6 +10,7 @@ mod cell;
 mod client;
 mod config;
 mod control;
+mod drain;
 mod flavour;
 mod map;
 mod open;
@@ -32,14 +33,16 @@ use throughline_core::{Error, ErrorKind, Result, Tasks};
 
 use self::catalogue::Found;
 use self::client::{Role, Server};
+use self::drain::DrainWork;
 use self::flavour::Flavour;
 use self::open::OpenWork;
 use self::plan::Plan;
 use self::reader::Reader;
 use self::writer::OrderWork;
 use crate::DatabaseControl;
+use crate::remote::drain::{CONNECTION_COUNT, DrainJob};
 use crate::remote::{Begin, LookUp, Order, Workers};
-use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping};
+use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping, hidden_changes};
 use crate::transaction::Members;
 
 pub use crate::Password;
@@ -66,6 +69,7 @@ struct Shared {
     readers: Workers<LookUp<Plan>>,
     writers: Workers<Order<Plan>>,
     transactions: Workers<Begin>,
+    drains: Arc<Workers<DrainJob<Plan>>>,
     members: Members<Plan>,
     catalogue: Mutex<HashMap<String, Found>>,
 }
@@ -108,9 +112,20 @@ impl MysqlSource {
         let open = OpenWork { server: Arc::clone(&server), members: members.clone() };
         let count = config.transaction_count;
         let transactions = worker::start("mysql transaction", count, 1, &server, open, None, tasks);
+        let drains =
+            worker::start("mysql drain", CONNECTION_COUNT, 1, &server, DrainWork, None, tasks).into();
         let catalogue = Mutex::default();
-        let shared =
-            Shared { flavour, is_read_only, readers, writers, transactions, members, catalogue, server };
+        let shared = Shared {
+            flavour,
+            is_read_only,
+            readers,
+            writers,
+            transactions,
+            drains,
+            members,
+            catalogue,
+            server,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -157,12 +172,18 @@ impl MysqlSource {
             Error::new(ErrorKind::Configuration, "map a table", detail)
         })?;
         let key_chars_max = found.key_chars_max();
+        let is_hidden = {
+            let catalogue = self.shared.catalogue.lock();
+            let tables: Vec<Table> = catalogue.values().map(|found| found.table.clone()).collect();
+            hidden_changes(&tables).iter().any(|hidden| hidden.table == settings.table)
+        };
         let mapping = Mapping::new(Arc::new(found.table), settings)?;
         let plan = Plan {
             statements: Statements::new(self.shared.flavour.dialect(), &mapping),
             mapping,
             key_chars_max,
             obstacle: found.obstacle,
+            is_hidden,
             unique_indexes: found.unique_indexes,
             lock_denied: AtomicBool::new(false),
         };
@@ -189,5 +210,6 @@ impl MysqlSource {
         self.shared.readers.close();
         self.shared.writers.close();
         self.shared.transactions.close();
+        self.shared.drains.close();
     }
 }

@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod control;
 mod coupling;
+mod drain;
 mod encryption;
 mod map;
 mod open;
@@ -36,6 +37,7 @@ use throughline_core::{Error, ErrorKind, Result, Tasks};
 use self::catalogue::{Catalogue, Found};
 use self::client::{Role, Server};
 use self::coupling::LockNumbers;
+use self::drain::DrainWork;
 use self::open::OpenWork;
 use self::plan::Plan;
 use self::reader::Reader;
@@ -43,6 +45,7 @@ use self::server::{Facts, refuse_pooler};
 use self::statement::Statements;
 use self::writer::OrderWork;
 use crate::DatabaseControl;
+use crate::remote::drain::{CONNECTION_COUNT, DrainJob};
 use crate::remote::{Begin, LookUp, Order, Workers};
 use crate::sql::{ControlTables, HiddenChange, Mapping, Table, TableMapping, hidden_changes};
 use crate::transaction::Members;
@@ -69,6 +72,7 @@ struct Shared {
     readers: Workers<LookUp<Plan>>,
     writers: Workers<Order<Plan>>,
     transactions: Workers<Begin>,
+    drains: Arc<Workers<DrainJob<Plan>>>,
     members: Members<Plan>,
     catalogue: Mutex<HashMap<String, Found>>,
     hidden: Mutex<Vec<HiddenChange>>,
@@ -123,8 +127,11 @@ impl PostgresSource {
             OpenWork { server: Arc::clone(&server), members: members.clone() },
             Vec::new(),
         );
+        let drains =
+            worker::start("postgres drain", CONNECTION_COUNT, 1, &server, DrainWork, Vec::new()).into();
         let (catalogue, hidden) = (Mutex::default(), Mutex::default());
-        let shared = Shared { facts, readers, writers, transactions, members, catalogue, hidden, server };
+        let shared =
+            Shared { facts, readers, writers, transactions, drains, members, catalogue, hidden, server };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -189,13 +196,14 @@ impl PostgresSource {
             })
         };
         let plan = Plan {
-            statements: Statements::new(&mapping, &found.schema, &found.name, found.key),
+            statements: Statements::new(&mapping, &found.schema, &found.name, found.key, found.types),
             numbers: LockNumbers::new(&found.schema, &found.name),
             mapping,
             write_obstacle: found.write_obstacle,
             strict_obstacle: found.strict_obstacle.or_else(replica),
             may_write: found.may_write,
             rereads: found.rereads && hidden,
+            is_hidden: hidden,
             constraints: found.constraints,
         };
         let plan = Arc::new(plan);
@@ -213,5 +221,6 @@ impl PostgresSource {
         self.shared.readers.close();
         self.shared.writers.close();
         self.shared.transactions.close();
+        self.shared.drains.close();
     }
 }

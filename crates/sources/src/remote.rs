@@ -4,6 +4,7 @@
 
 mod begin;
 pub(crate) mod control;
+pub(crate) mod drain;
 mod feed;
 mod look_up;
 mod order;

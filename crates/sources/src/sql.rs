@@ -6,6 +6,7 @@
 //! [`Statements`] are the texts that go with it: identifiers from the catalogue, values always bound.
 
 mod application;
+mod applied;
 mod array;
 mod catalogue;
 mod control;
@@ -21,6 +22,9 @@ mod trigger;
 mod value;
 
 pub(crate) use application::check_statement;
+pub(crate) use applied::{
+    APPLIED, AppliedDialect, AppliedStatements, JOURNAL_LEN_MAX, LaneRow, NAME_LEN_MAX, create_applied,
+};
 pub use array::value_of_text;
 pub(crate) use array::{push_quoted, text_of_value};
 pub use catalogue::{Action, Column, ForeignKey, Kind, Table, Trigger};

@@ -9,6 +9,7 @@ mod apply;
 mod catalogue;
 mod client;
 mod config;
+mod drain;
 mod held;
 mod lock;
 mod map;
@@ -35,6 +36,7 @@ use crate::sql::{HiddenChange, Mapping, Table, TableMapping, hidden_changes};
 use crate::transaction::Members;
 
 pub use config::SqliteConfig;
+pub use drain::{install, install_script};
 pub use outbox::{SqliteFeed, install_outbox, outbox_statements, remove_own};
 pub use stats::SqliteStats;
 pub use table::SqliteTable;
@@ -162,7 +164,8 @@ impl SqliteSource {
                 Error::new(ErrorKind::Configuration, "map a table", detail)
             })?;
         let mapping = Mapping::new(Arc::clone(&self.shared.tables[place].table), settings)?;
-        let plan = Arc::new(plan::Plan::new(place, self.shared.file.clone(), mapping));
+        let is_hidden = self.hidden_changes().iter().any(|hidden| hidden.table == mapping.table().name);
+        let plan = Arc::new(plan::Plan::new(place, self.shared.file.clone(), mapping, is_hidden));
         let member = self.shared.members.add(Arc::clone(&plan));
         Ok(Arc::new(SqliteTable::new(Arc::clone(&self.shared), plan, member)))
     }

@@ -3,5 +3,6 @@
 
 pub mod cache;
 pub mod control;
+pub mod drain;
 pub mod source;
 pub mod transactions;

@@ -32,7 +32,7 @@ fn init_makes_the_tables_once_and_nothing_serves_them() {
     assert_eq!(mariadb.execute("SHOW TABLES").trim(), "person", "--print makes nothing");
 
     let first = stdout(&run(&["init", "--config", config]));
-    assert!(first.contains("shop: the control tables (tl_*, version 1) were made"), "{first}");
+    assert!(first.contains("shop: the control tables (tl_*, version 2) were made"), "{first}");
     let second = stdout(&run(&["init", "--config", config]));
     assert!(second.contains("nothing was changed"), "{second}");
 
@@ -42,9 +42,29 @@ fn init_makes_the_tables_once_and_nothing_serves_them() {
 }
 
 #[test]
-fn init_of_a_sqlite_file_says_that_it_needs_none() {
-    let output = run(&["init", "sqlite:shop.db"]);
-    assert!(output.status.success() && stdout(&output).contains("one daemon owns it"), "{}", stdout(&output));
+fn init_of_a_sqlite_file_makes_the_one_table_and_remove_takes_it_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
+    let tables = || {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let text = "SELECT coalesce(group_concat(name), '') FROM sqlite_schema WHERE type = 'table'";
+        connection.query_row(text, [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE item (id INTEGER PRIMARY KEY)")
+        .unwrap();
+    let url = format!("sqlite:{}", path.display());
+    let printed = stdout(&run(&["init", "--print", &url]));
+    assert!(printed.contains("CREATE TABLE IF NOT EXISTS tl_applied"), "{printed}");
+    assert_eq!(tables(), "item", "--print makes nothing");
+    let first = stdout(&run(&["init", &url]));
+    assert!(first.contains("tl_applied) was made") && first.contains("one daemon owns it"), "{first}");
+    assert_eq!(tables(), "item,tl_applied");
+    let second = stdout(&run(&["init", &url]));
+    assert!(second.contains("nothing was changed"), "{second}");
+    run(&["init", "--remove", &url]);
+    assert_eq!(tables(), "item");
     let error = stderr(&run(&["init"]));
     assert!(error.contains("name a database"), "{error}");
 }

@@ -209,6 +209,10 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
+    pub(super) fn config(&self) -> &MysqlConfig {
+        &self.server.config
+    }
+
     pub(super) fn flavour(&self) -> Flavour {
         self.flavour.expect("a session is handed out only after its server was recognised")
     }

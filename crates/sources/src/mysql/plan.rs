@@ -8,6 +8,7 @@ use throughline_core::{Error, ErrorKind, Key, Record, Result, Write};
 use uuid::Uuid;
 
 use super::cell::{from_wire, to_wire};
+use crate::remote::drain::DrainPlan;
 use crate::remote::{Asked, Step};
 use crate::sql::{Lock, Mapping, Statements, Value};
 
@@ -20,10 +21,22 @@ pub(super) struct Plan {
     pub(super) obstacle: Option<String>,
     /// The last character that each column of the key can hold, where it is less than Unicode's.
     pub(super) key_chars_max: Vec<Option<char>>,
+    /// Whether its rows may change without being written to.
+    pub(super) is_hidden: bool,
     /// The names of the table's unique indexes.
     pub(super) unique_indexes: Vec<String>,
     /// Whether the server refused a look-up its lock, for want of a right.
     pub(super) lock_denied: AtomicBool,
+}
+
+impl DrainPlan for Plan {
+    fn name(&self) -> &str {
+        Self::name(self)
+    }
+
+    fn step(&self, write: &Write) -> Result<Step> {
+        Self::step(self, write)
+    }
 }
 
 /// The values of one key as the server takes them.
@@ -52,6 +65,11 @@ impl Plan {
         let Some(obstacle) = &self.obstacle else { return Ok(()) };
         let detail = format!("table `{}`: {obstacle}", self.name());
         Err(Error::new(ErrorKind::ReadOnly, "write a row", detail))
+    }
+
+    /// Whether several rows may be written by one statement.
+    pub(super) fn writes_runs(&self) -> bool {
+        self.mapping.key().is_exact() && !self.is_hidden && !self.mapping.table().has_foreign_triggers()
     }
 
     /// Whether locks can be probed.

@@ -5,11 +5,13 @@ use std::slice;
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Canonical, Fingerprint, Intent, Key, Loaded, Loader, Member, Prepared, Result, Write, Writer,
+    BoxFuture, Canonical, Drain, Fingerprint, Intent, Key, Loaded, Loader, Member, Prepared, Result, Write,
+    Writer,
 };
 
 use super::Shared;
 use super::plan::Plan;
+use crate::remote::drain::RemoteDrain;
 use crate::remote::{LookUp, Order, check_count};
 
 const LOAD: &str = "load a row";
@@ -55,6 +57,17 @@ impl MysqlTable {
             })
         };
         self.plan.obstacle.clone().or_else(replica).or_else(denied)
+    }
+
+    /// What applies accepted writes to it.
+    ///
+    /// # Errors
+    /// [`throughline_core::ErrorKind::Configuration`] when our own tables are missing, with the remedy;
+    /// [`throughline_core::ErrorKind::ReadOnly`] for a table that cannot be written safely; those of any statement.
+    pub async fn drain(&self) -> Result<Arc<dyn Drain>> {
+        self.plan.refuse_obstacle()?;
+        let drains = Arc::clone(&self.shared.drains);
+        Ok(Arc::new(RemoteDrain::open(drains, Arc::clone(&self.plan)).await?))
     }
 
     async fn look_up(&self, keys: &[Key], intent: Intent) -> Result<Vec<Loaded>> {

@@ -38,7 +38,7 @@ pub(super) async fn settle(
     }
 }
 
-async fn commit(session: &mut Session, table: &str) -> Result<()> {
+pub(super) async fn commit(session: &mut Session, table: &str) -> Result<()> {
     let outcome = session.command("COMMIT").await;
     if matches!(outcome, Err(Failure::Server { .. })) {
         roll_back(session).await;

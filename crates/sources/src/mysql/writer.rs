@@ -20,8 +20,7 @@ use crate::remote::{Order, RemotePrepared};
 
 mod apply;
 
-pub(super) use apply::Apply;
-use apply::Stop;
+pub(super) use apply::{Apply, Stop};
 
 const OPERATION: &str = "write a row";
 

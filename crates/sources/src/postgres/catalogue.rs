@@ -27,6 +27,8 @@ pub(super) struct Found {
     pub(super) name: String,
     /// How the key's columns are compared.
     pub(super) key: Vec<KeyPart>,
+    /// The types of its columns, where there are arrays of them.
+    pub(super) types: Vec<Option<String>>,
     /// Why it cannot be written safely, if it cannot.
     pub(super) write_obstacle: Option<String>,
     /// Why what it shows may change without a write to it, if it may.
@@ -139,6 +141,7 @@ impl Relation {
                 schema,
                 name,
                 key: Vec::new(),
+                types: Vec::new(),
                 write_obstacle: flag(row, 6)
                     .then(|| "rules rewrite what is written to it: use triggers instead".to_owned()),
                 strict_obstacle,
@@ -154,6 +157,9 @@ impl Relation {
         let default = row.try_get::<_, Option<String>>(7).ok().flatten();
         let identity = text(row, 5);
         let computed = text(row, 6) == "s";
+        let schema = row.try_get::<_, Option<String>>(9).ok().flatten();
+        let type_name = schema.map(|schema| format!("{}.{}", quoted(&schema), quoted(&text(row, 10))));
+        self.found.types.push(type_name);
         let columns = &mut self.found.table.columns;
         self.places.insert(row.try_get(1).unwrap_or_default(), columns.len());
         columns.push(Column {

@@ -208,6 +208,11 @@ impl fmt::Debug for Session {
 type Outcome<T> = std::result::Result<T, Failure>;
 
 impl Session {
+    /// The name of the database.
+    pub(super) fn database(&self) -> &str {
+        &self.server.config.database
+    }
+
     /// Whether it can still be used.
     pub(super) fn is_open(&self) -> bool {
         !self.broken.load(Ordering::SeqCst) && !self.client.is_closed()

@@ -94,22 +94,21 @@ impl ControlSession for &Session {
     type Failure = Failure;
 
     async fn version(&mut self) -> std::result::Result<u32, Failure> {
-        match self.run(READ_VERSION, &[]).await {
-            Ok(rows) => {
-                let version = rows.first().and_then(|row| row.try_get::<_, i32>(0).ok());
-                Ok(version.and_then(|version| u32::try_from(version).ok()).unwrap_or(0))
-            }
+        match version(self).await {
             Err(Failure::Server(complaint)) if complaint.code == "42P01" => {
-                match schemas(self).await?.is_empty() {
-                    true => Ok(0),
-                    // A schema that the account may not use is as if it were not there.
-                    false => {
-                        let code = DENIED.to_owned();
-                        Err(Failure::Server(Complaint { code, ..Complaint::default() }))
-                    }
+                if schemas(self).await?.is_empty() {
+                    return Ok(0);
                 }
+                // Another program may have made them between the two looks.
+                version(self).await.map_err(|failure| match failure {
+                    // A schema that the account may not use is as if it were not there.
+                    Failure::Server(complaint) if complaint.code == "42P01" => {
+                        Failure::Server(Complaint { code: DENIED.to_owned(), ..Complaint::default() })
+                    }
+                    failure => failure,
+                })
             }
-            Err(failure) => Err(failure),
+            outcome => outcome,
         }
     }
 
@@ -153,6 +152,12 @@ fn view_row(row: &Row) -> Option<ViewRow> {
         map_version: number(7)?,
         revision: number(8)?,
     })
+}
+
+async fn version(session: &Session) -> std::result::Result<u32, Failure> {
+    let rows = session.run(READ_VERSION, &[]).await?;
+    let version = rows.first().and_then(|row| row.try_get::<_, i32>(0).ok());
+    Ok(version.and_then(|version| u32::try_from(version).ok()).unwrap_or(0))
 }
 
 /// The schemas in which there are control tables.

@@ -9,6 +9,7 @@ use super::cell::{Wire, from_row, to_wire};
 use super::coupling::LockNumbers;
 use super::map::Failure;
 use super::statement::Statements;
+use crate::remote::drain::DrainPlan;
 use crate::remote::{Asked, Step};
 use crate::sql::{Assignment, Assignments, Mapping, Value, push_quoted, text_of_value};
 
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) may_write: bool,
     /// Whether a row must be read once more behind the statement that changed it.
     pub(super) rereads: bool,
+    /// Whether its rows may change without being written to.
+    pub(super) is_hidden: bool,
     /// The names of the table's constraints.
     pub(super) constraints: Vec<String>,
 }
@@ -38,21 +41,33 @@ pub(super) fn wires(asked: &Asked) -> Vec<Wire> {
 /// The values of many keys, an array for each of the key's columns.
 pub(super) fn arrays(asked: &[Asked]) -> Vec<Wire> {
     let count = asked.first().map_or(0, |asked| asked.values.len());
-    let array = |place: usize| {
-        let mut array = String::from("{");
-        for (at, asked) in asked.iter().enumerate() {
-            if at > 0 {
-                array.push(',');
-            }
-            match text_of_value(&asked.values[place]) {
-                Some(text) => push_quoted(&text, &mut array),
-                None => array.push_str("NULL"),
-            }
+    (0..count).map(|place| array(asked.iter().map(|asked| &asked.values[place]))).collect()
+}
+
+/// Values as one array.
+pub(super) fn array<'v>(values: impl Iterator<Item = &'v Value>) -> Wire {
+    let mut array = String::from("{");
+    for (at, value) in values.enumerate() {
+        if at > 0 {
+            array.push(',');
         }
-        array.push('}');
-        Wire::Text(array)
-    };
-    (0..count).map(array).collect()
+        match text_of_value(value) {
+            Some(text) => push_quoted(&text, &mut array),
+            None => array.push_str("NULL"),
+        }
+    }
+    array.push('}');
+    Wire::Text(array)
+}
+
+impl DrainPlan for Plan {
+    fn name(&self) -> &str {
+        Self::name(self)
+    }
+
+    fn step(&self, write: &Write) -> Result<Step> {
+        Self::step(self, write)
+    }
 }
 
 /// A row's cells, in the order of the mapping's selection.
@@ -76,6 +91,11 @@ impl Plan {
         let Some(obstacle) = &self.write_obstacle else { return Ok(()) };
         let detail = format!("table `{}`: {obstacle}", self.name());
         Err(Error::new(ErrorKind::ReadOnly, "write a row", detail))
+    }
+
+    /// Whether several rows may be written by one statement.
+    pub(super) fn writes_runs(&self) -> bool {
+        self.mapping.key().is_exact() && !self.is_hidden && !self.mapping.table().has_foreign_triggers()
     }
 
     /// Reads a key.

@@ -48,11 +48,20 @@ pub(super) struct Statements {
     /// The names of the key's columns.
     key: Vec<String>,
     parts: Vec<KeyPart>,
+    /// The types of the columns, where there are arrays of them.
+    types: Vec<Option<String>>,
+    key_places: Vec<usize>,
 }
 
 impl Statements {
-    /// The statements of `mapping` on the table `schema.name`.
-    pub(super) fn new(mapping: &Mapping, schema: &str, name: &str, parts: Vec<KeyPart>) -> Self {
+    /// The statements of `mapping` on the table `schema.name`; `types` are its columns'.
+    pub(super) fn new(
+        mapping: &Mapping,
+        schema: &str,
+        name: &str,
+        parts: Vec<KeyPart>,
+        types: Vec<Option<String>>,
+    ) -> Self {
         let shown = |column: &crate::sql::Column| {
             let name = quoted(&column.name);
             match &column.kind {
@@ -67,6 +76,8 @@ impl Statements {
             columns: table.columns.iter().map(|column| quoted(&column.name)).collect(),
             key: table.key_columns().map(|column| quoted(&column.name)).collect(),
             parts,
+            types,
+            key_places: table.primary_key.clone(),
         }
     }
 
@@ -86,6 +97,12 @@ impl Statements {
             let condition = format!("r.{name} {} ANY ($1::{}[])", part.equals, part.type_name);
             return format!("SELECT {} FROM {} WHERE {condition}", self.list, self.table);
         }
+        let (asked, condition) = self.by_keys();
+        format!("SELECT {} FROM {asked} JOIN {} ON {condition}", self.list, self.table)
+    }
+
+    /// What stands for many keys, and the condition that a row has one of them.
+    fn by_keys(&self) -> (String, String) {
         let places = 1..=self.parts.len();
         let arrays: Vec<String> = places
             .clone()
@@ -97,14 +114,58 @@ impl Statements {
             .zip(self.key.iter().zip(&self.parts))
             .map(|(n, (name, part))| format!("r.{name} {} asked.k{n}", part.equals))
             .collect();
-        format!(
-            "SELECT {} FROM ROWS FROM ({}) AS asked ({}) JOIN {} ON {}",
-            self.list,
-            arrays.join(", "),
-            names.join(", "),
+        let asked = format!("ROWS FROM ({}) AS asked ({})", arrays.join(", "), names.join(", "));
+        (asked, conditions.join(" AND "))
+    }
+
+    /// Deletes the rows of many keys, which are bound as an array for each of the key's columns.
+    pub(super) fn delete_many(&self) -> String {
+        let (asked, condition) = self.by_keys();
+        format!("DELETE FROM {} USING {asked} WHERE {condition} RETURNING {WAS_BEGUN}", self.table)
+    }
+
+    /// Inserts many rows whose assignments are like these, or updates those whose key exists, and answers like a
+    /// SELECT of them. Bound is an array for each column of the key, and for each that is assigned a value. `None` where
+    /// there are no arrays of a column's type.
+    ///
+    /// It meets no other unique index: what would collide there is an error.
+    pub(super) fn upsert_many(&self, assignments: &Assignments) -> Option<String> {
+        let mut names: Vec<&str> = self.key.iter().map(String::as_str).collect();
+        let mut places = self.key_places.clone();
+        let mut set = Vec::with_capacity(assignments.columns.len());
+        let mut first = None;
+        for (place, assignment) in &assignments.columns {
+            let name = self.columns[*place].as_str();
+            set.push(match assignment {
+                Assignment::Value(_) => {
+                    names.push(name);
+                    places.push(*place);
+                    format!("{name} = EXCLUDED.{name}")
+                }
+                Assignment::Default => format!("{name} = DEFAULT"),
+                Assignment::NextVersion => {
+                    first = Some(name);
+                    format!("{name} = COALESCE(r.{name}, 0) + 1")
+                }
+            });
+        }
+        let array = |(at, place): (usize, &usize)| {
+            let type_name = self.types[*place].as_ref()?;
+            Some(format!("pg_catalog.unnest(${}::{type_name}[])", at + 1))
+        };
+        let arrays: Vec<String> = places.iter().enumerate().map(array).collect::<Option<_>>()?;
+        let version = if first.is_some() { ", 1" } else { "" };
+        names.extend(first);
+        Some(format!(
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT given.*{version} FROM ROWS FROM ({}) AS given \
+             ON CONFLICT ({}) DO UPDATE SET {} RETURNING {}, {WAS_BEGUN}",
             self.table,
-            conditions.join(" AND ")
-        )
+            names.join(", "),
+            arrays.join(", "),
+            self.key.join(", "),
+            set.join(", "),
+            self.list
+        ))
     }
 
     /// Inserts a row unless its key exists, and answers like a SELECT of it. The lock of the key's number is

@@ -38,7 +38,7 @@ pub(super) async fn settle(
     }
 }
 
-async fn commit(session: &Session, table: &str) -> Result<()> {
+pub(super) async fn commit(session: &Session, table: &str) -> Result<()> {
     if !session.is_open() {
         // COMMIT was never sent, and the server rolls back when a connection ends.
         let detail = format!("table `{table}`: the connection was lost before the commit was sent");

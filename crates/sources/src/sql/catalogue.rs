@@ -30,6 +30,12 @@ impl Table {
         exact.or_else(|| self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
     }
 
+    /// Whether the database runs something that is not ours when it is written.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(crate) fn has_foreign_triggers(&self) -> bool {
+        self.triggers.iter().any(|trigger| !trigger.name.starts_with(super::outbox::OWN_PREFIX))
+    }
+
     /// The primary key's columns, in the key's order.
     pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
         self.primary_key.iter().map(|place| &self.columns[*place])

@@ -7,14 +7,18 @@
 //! | `tl_config` | one: the length of a reader's lease, and how far clocks may run apart |
 //! | `tl_node` | a cache server: generation, how far a fence has come, identity |
 //! | `tl_resource` | a resource: where its reads go, its generation |
+//! | `tl_applied` | a lane of accepted writes: its owner, how far it was applied (`applied.rs`) |
 //!
-//! The tables are the same in every database. SQLite has none: one daemon owns the file.
+//! The tables are the same in every database. SQLite has the last one only: one daemon owns the file.
 
 mod transition;
 mod view;
 
 use throughline_core::{Lineage, NodeName, ResourceName};
 
+use super::applied::{APPLIED, AppliedDialect, create_applied};
+
+pub(super) use transition::numbered;
 pub use transition::transition_statement;
 pub use view::{NoView, ViewRow, read_view, view_statement};
 
@@ -28,7 +32,7 @@ pub enum ControlDialect {
 }
 
 /// The version of the tables that this program makes and uses.
-pub const CONTROL_VERSION: u32 = 1;
+pub const CONTROL_VERSION: u32 = 2;
 
 /// Tables whose names begin like this are ours, and no resource.
 const OWN_PREFIX: &str = "tl_";
@@ -80,7 +84,13 @@ pub fn install_statements(dialect: ControlDialect, before: u32) -> Vec<String> {
     if before < 1 {
         statements.extend(first_version(dialect));
     }
-    // What a later version changes comes here, as `if before < 2 { … }`.
+    if before < 2 {
+        statements.push(create_applied(match dialect {
+            ControlDialect::Mysql => AppliedDialect::Mysql,
+            ControlDialect::Postgres => AppliedDialect::Postgres,
+        }));
+    }
+    // What a later version changes comes here, as `if before < 3 { … }`.
     if before < CONTROL_VERSION {
         statements.push(format!("UPDATE tl_meta SET version = {CONTROL_VERSION} WHERE id = 1"));
     }
@@ -132,6 +142,7 @@ pub const DAEMON_RIGHTS: &[(&str, &str)] = &[
     ("SELECT", "tl_config"),
     ("SELECT, INSERT, UPDATE", "tl_node"),
     ("SELECT, INSERT, UPDATE", "tl_resource"),
+    ("SELECT, INSERT, UPDATE", APPLIED),
 ];
 
 /// An INSERT that meets no row when there is one of that name.
@@ -157,6 +168,15 @@ mod tests {
         for dialect in [ControlDialect::Mysql, ControlDialect::Postgres] {
             assert_eq!(install_statements(dialect, CONTROL_VERSION), [""; 0]);
             assert!(install_statements(dialect, 0).iter().all(|sql| !sql.contains(';')));
+        }
+    }
+
+    #[test]
+    fn tables_of_the_first_version_get_what_came_since_and_nothing_is_made_anew() {
+        for dialect in [ControlDialect::Mysql, ControlDialect::Postgres] {
+            let statements = install_statements(dialect, 1);
+            assert!(statements[0].contains("tl_applied"), "{}", statements[0]);
+            assert_eq!(statements.len(), 2);
         }
     }
 }

@@ -90,6 +90,21 @@ impl Mapping {
         Ok(assignments)
     }
 
+    /// Whether one statement may insert or update a row as `assignments` say: there is something to update, an insert
+    /// would not want for a column, and nothing is left to be confirmed by a look at the row.
+    #[cfg(any(feature = "mysql", feature = "postgres"))]
+    pub(crate) fn may_upsert(&self, assignments: &Assignments) -> bool {
+        let is_given = |place: usize| {
+            self.table.primary_key.contains(&place)
+                || assignments.columns.iter().any(|(assigned, _)| *assigned == place)
+        };
+        let mut columns = self.table.columns.iter().enumerate();
+        !assignments.columns.is_empty()
+            && assignments.expected.is_empty()
+            && assignments.key.iter().all(Option::is_some)
+            && columns.all(|(place, column)| is_given(place) || column.may_be_omitted())
+    }
+
     /// Checks that the written row shows what the value said of columns that are not ours to write.
     ///
     /// # Errors

@@ -60,16 +60,7 @@ impl Statements {
 
     /// Selects the rows of `count` keys (at least one), whose values are bound one key after the other.
     pub fn select(&self, count: usize, lock: Lock) -> String {
-        let condition = match (count, self.key.as_slice()) {
-            (1, _) => self.by_key(),
-            (_, [key]) => format!("{key} IN ({})", repeated(self.key_marks[0], count)),
-            (_, keys) => {
-                let row = format!("({})", self.key_marks.join(", "));
-                let rows = repeated(&row, count);
-                let rows = if self.dialect == Dialect::Sqlite { format!("VALUES {rows}") } else { rows };
-                format!("({}) IN ({rows})", keys.join(", "))
-            }
-        };
+        let condition = self.by_keys(count);
         let lock = self.dialect.lock_words(lock);
         let index = self.dialect.key_index_words();
         format!("SELECT {} FROM {}{index} WHERE {condition}{lock}", self.list, self.table)
@@ -134,6 +125,50 @@ impl Statements {
         Some((format!("{text} AND {condition}"), values))
     }
 
+    /// Inserts `count` rows whose assignments are like these, or, with `or_update`, updates those whose key exists.
+    /// Bound are, row by row, the values of the key and those that are assigned; see [`Statements::row`]. For MySQL's
+    /// dialects, and with `or_update` only where no other unique index can be met first.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn insert_many(&self, assignments: &Assignments, count: usize, or_update: bool) -> String {
+        let mut names: Vec<&str> = self.key.iter().map(String::as_str).collect();
+        let mut set = Vec::with_capacity(assignments.columns.len());
+        for (place, assignment) in &assignments.columns {
+            let name = self.columns[*place].as_str();
+            set.push(match assignment {
+                Assignment::Value(_) => format!("{name} = VALUES({name})"),
+                Assignment::Default => format!("{name} = DEFAULT"),
+                Assignment::NextVersion => format!("{name} = COALESCE({name}, 0) + 1"),
+            });
+            if *assignment != Assignment::Default {
+                names.push(name);
+            }
+        }
+        let rows = repeated(&format!("({})", repeated("?", names.len())), count);
+        let update =
+            if or_update { format!(" ON DUPLICATE KEY UPDATE {}", set.join(", ")) } else { String::new() };
+        format!("INSERT INTO {} ({}) VALUES {rows}{update}", self.table, names.join(", "))
+    }
+
+    /// The values of one row of [`Statements::insert_many`].
+    #[cfg(feature = "mysql")]
+    pub(crate) fn row(assignments: &Assignments) -> impl Iterator<Item = &Value> {
+        const FIRST_VERSION: &Value = &Value::Int(1);
+        let key = assignments.key.iter().flatten();
+        key.chain(assignments.columns.iter().filter_map(|(_, assignment)| match assignment {
+            Assignment::Value(value) => Some(value),
+            Assignment::NextVersion => Some(FIRST_VERSION),
+            Assignment::Default => None,
+        }))
+    }
+
+    /// Deletes the rows of `count` keys, whose values are bound one key after the other. For MySQL's dialects: the form
+    /// for several tables is the one that takes an index.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn delete_many(&self, count: usize) -> String {
+        let index = self.dialect.key_index_words();
+        format!("DELETE r FROM {} AS r{index} WHERE {}", self.table, self.by_keys(count))
+    }
+
     /// Deletes the row of a key.
     pub fn delete(&self) -> String {
         format!("DELETE FROM {} WHERE {}", self.table, self.by_key())
@@ -142,6 +177,20 @@ impl Statements {
     /// Deletes the row of a key and answers like a SELECT of it.
     pub fn delete_returning(&self) -> String {
         format!("{} RETURNING {}", self.delete(), self.list)
+    }
+
+    /// The condition on `count` keys.
+    fn by_keys(&self, count: usize) -> String {
+        match (count, self.key.as_slice()) {
+            (1, _) => self.by_key(),
+            (_, [key]) => format!("{key} IN ({})", repeated(self.key_marks[0], count)),
+            (_, keys) => {
+                let row = format!("({})", self.key_marks.join(", "));
+                let rows = repeated(&row, count);
+                let rows = if self.dialect == Dialect::Sqlite { format!("VALUES {rows}") } else { rows };
+                format!("({}) IN ({rows})", keys.join(", "))
+            }
+        }
     }
 
     fn by_key(&self) -> String {

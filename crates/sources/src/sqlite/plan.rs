@@ -24,6 +24,8 @@ pub(super) struct Plan {
     /// The database file's name, for errors.
     pub(super) file: String,
     pub(super) mapping: Mapping,
+    /// Whether the table's rows may change without being written to.
+    pub(super) is_hidden: bool,
     pub(super) statements: Statements,
     pub(super) delete: String,
     select: String,
@@ -39,7 +41,7 @@ pub(super) struct Stored {
 }
 
 impl Plan {
-    pub(super) fn new(table: usize, file: String, mapping: Mapping) -> Self {
+    pub(super) fn new(table: usize, file: String, mapping: Mapping, is_hidden: bool) -> Self {
         let statements = Statements::new(Dialect::Sqlite, &mapping);
         Self {
             table,
@@ -49,6 +51,7 @@ impl Plan {
             select_many: [const { OnceLock::new() }; SIZE_COUNT],
             statements,
             mapping,
+            is_hidden,
         }
     }
 

@@ -25,8 +25,8 @@ const WRITE_COUNT_MAX: usize = 256;
 /// A table as a resource.
 #[derive(Debug)]
 pub struct SqliteTable {
-    shared: Arc<Shared>,
-    plan: Arc<Plan>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) plan: Arc<Plan>,
     member: Member,
 }
 
@@ -60,7 +60,7 @@ impl SqliteTable {
         &self.plan.mapping
     }
 
-    fn refuse_if_altered(&self, operation: &'static str) -> Result<()> {
+    pub(super) fn refuse_if_altered(&self, operation: &'static str) -> Result<()> {
         let altered = &self.shared.tables[self.plan.table].altered;
         refuse_if_altered(operation, altered, &self.table().name)
     }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::SourceTable;
 use super::apply::{Step, WRITE};
 use super::catalogue;
+use super::drain::Errand;
 use super::held::Held;
 use super::map::is_io;
 use super::open::Life;
@@ -30,6 +31,8 @@ pub(super) enum Job {
     Prepare { plan: Arc<Plan>, steps: Vec<Step>, reply: oneshot::Sender<Result<SqlitePrepared>> },
     /// Begin a transaction and serve its caller to its end.
     Begin { reply: oneshot::Sender<Result<RemoteTransaction>> },
+    /// Apply accepted writes, or change who owns their lanes.
+    Drain(Errand),
     /// Say whether another program committed since this was last asked.
     Poll { reply: oneshot::Sender<Result<bool>> },
     /// Say which tables have triggers of ours.
@@ -45,6 +48,7 @@ impl Waiting for Job {
         match self {
             Self::Prepare { reply, .. } => reply.is_closed(),
             Self::Begin { reply } => reply.is_closed(),
+            Self::Drain(errand) => errand.is_given_up(),
             Self::Poll { reply } => reply.is_closed(),
             Self::Fed { reply } => reply.is_closed(),
             Self::Take { reply } => reply.is_closed(),
@@ -97,6 +101,7 @@ impl Writer {
             match next.pop().filter(|job| !job.is_given_up()) {
                 Some(Job::Prepare { plan, steps, reply }) => self.write(&plan, &steps, reply),
                 Some(Job::Begin { reply }) => self.serve(reply),
+                Some(Job::Drain(errand)) => self.run_errand(errand),
                 Some(Job::Poll { reply }) => {
                     let _ = reply.send(self.poll());
                 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a subject that cannot be made is a test that fails")]
 
+mod drain;
 mod source;
 mod subjects;
 mod transactions;

@@ -61,6 +61,9 @@ pub(crate) const OTHER_TRIGGER: &str = "create trigger mine after insert on t fo
 pub(crate) const DUMP: &str = "show create table t; show tables; select trigger_name, action_statement from \
     information_schema.triggers where trigger_schema = database()";
 
+/// A COMMIT on the wire, and nothing else.
+pub(crate) const COMMIT: &[u8] = b"\x03COMMIT";
+
 /// The server that all tests share.
 pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
@@ -84,6 +87,11 @@ pub(crate) fn hurry(config: &mut Config) {
 
 pub(crate) async fn connect(config: Config) -> Result<Source> {
     MysqlSource::connect(config, &TestTasks).await
+}
+
+/// Makes our own tables.
+pub(crate) async fn install(config: Config) {
+    throughline_sources::mysql::install(config).await.unwrap();
 }
 
 /// Runs statements as another program would; lines of columns parted by tabs.

@@ -19,6 +19,7 @@ use servers::fixture;
 #[path = "../servers"]
 mod servers {
     pub(crate) mod connect;
+    mod drain;
     pub(crate) mod faults;
     pub(crate) mod fixture;
     pub(crate) mod outbox;

@@ -68,6 +68,9 @@ pub(crate) const DUMP: &str = "select relname, relkind from pg_class c join pg_n
     where nspname = 'public' order by 1; select tgname from pg_trigger where not tgisinternal order by 1; \
     select proname from pg_proc p join pg_namespace n on n.oid = pronamespace where nspname = 'public'";
 
+/// A COMMIT on the wire, and nothing else.
+pub(crate) const COMMIT: &[u8] = b"COMMIT\0";
+
 /// The server that all tests share.
 pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
@@ -97,6 +100,11 @@ pub(crate) fn hurry(config: &mut Config) {
 
 pub(crate) async fn connect(config: Config) -> Result<Source> {
     PostgresSource::connect(config, Arc::new(TestTasks)).await
+}
+
+/// Makes our own tables.
+pub(crate) async fn install(config: Config) {
+    throughline_sources::postgres::install(config, Arc::new(TestTasks)).await.unwrap();
 }
 
 /// Runs statements as another program would; lines of columns parted by tabs.

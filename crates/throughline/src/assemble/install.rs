@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use throughline_sources::sql::Installed;
-use throughline_sources::{mysql, postgres};
+use throughline_sources::sqlite::SqliteConfig;
+use throughline_sources::{mysql, postgres, sqlite};
 use tokio::runtime::Handle;
 
 use super::source::{mistake, mysql_config, postgres as source_postgres};
@@ -20,34 +21,45 @@ pub struct Installation {
     pub done: String,
 }
 
-/// Makes the control tables (`tl_*`) in every database that `settings` name, or brings them to the present version.
-/// Running it again changes nothing.
+/// Makes the control tables (`tl_*`) in every database that `settings` name, or brings them to the present version; a
+/// SQLite file gets the one that write-behind needs. Running it again changes nothing.
 ///
 /// # Errors
 /// What a database refuses, with the right that is missing.
 pub async fn install(settings: &Settings) -> Result<Vec<Installation>, ConfigError> {
     let mut installations = Vec::with_capacity(settings.sources.len());
     for source in &settings.sources {
-        let installed = match &source.kind {
-            SourceKind::Sqlite { .. } => Ok(None),
+        let done = match &source.kind {
+            SourceKind::Sqlite { path, .. } => {
+                let config = SqliteConfig::new(path);
+                let work = tokio::task::spawn_blocking(move || sqlite::install(&config));
+                work.await.expect("making a table does not panic").map(told_of_a_file)
+            }
             SourceKind::Postgres { url, password } => {
                 let config = source_postgres::config(source, url, password.as_ref());
                 let tasks = Arc::new(TrackedTasks::new(Handle::current()));
-                postgres::install(config.map_err(|error| mistake(&error))?, tasks).await.map(Some)
+                postgres::install(config.map_err(|error| mistake(&error))?, tasks).await.map(told)
             }
             SourceKind::Mysql { url, password } => {
                 let config = mysql_config(source, url, password.as_ref());
-                mysql::install(config.map_err(|error| mistake(&error))?).await.map(Some)
+                mysql::install(config.map_err(|error| mistake(&error))?).await.map(told)
             }
         };
-        let done = installed.map_err(|error| mistake(&error))?.map_or(NOT_NEEDED.to_owned(), told);
+        let done = done.map_err(|error| mistake(&error))?;
         installations.push(Installation { source: source.name.clone(), done });
     }
     Ok(installations)
 }
 
-const NOT_NEEDED: &str =
-    "a SQLite file needs no control tables: one daemon owns it, and keeps what the tables would hold";
+const FILE: &str =
+    "a SQLite file needs no other table of ours: one daemon owns it, and keeps what they would hold";
+
+fn told_of_a_file(was_made: bool) -> String {
+    match was_made {
+        true => format!("the table for write-behind (tl_applied) was made; {FILE}"),
+        false => format!("the table for write-behind (tl_applied) is there; nothing was changed; {FILE}"),
+    }
+}
 
 fn told(installed: Installed) -> String {
     match (installed.before, installed.version) {
@@ -70,7 +82,10 @@ pub fn install_script(settings: &Settings) -> Result<Vec<String>, ConfigError> {
     let mut lines = Vec::new();
     for source in &settings.sources {
         match &source.kind {
-            SourceKind::Sqlite { .. } => lines.push(format!("-- {}: {NOT_NEEDED}", source.name)),
+            SourceKind::Sqlite { .. } => {
+                lines.push(format!("-- {}: {FILE}", source.name));
+                lines.extend(sqlite::install_script().into_iter().map(|sql| format!("{sql};")));
+            }
             SourceKind::Postgres { url, password } => {
                 let config = source_postgres::config(source, url, password.as_ref());
                 let config = config.map_err(|error| mistake(&error))?;

@@ -20,10 +20,13 @@ pub(super) const TYPES: &str = "SELECT t.oid, n.nspname::text, t.typname::text, 
 pub(super) const LABELS: &str = "SELECT enumtypid, enumlabel::text FROM pg_catalog.pg_enum \
     ORDER BY enumtypid, enumsortorder";
 
+/// The last two columns: the type, where there are arrays of it that are not taken for further dimensions.
 pub(super) const COLUMNS: &str = "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid, a.attnotnull, \
     a.attidentity::text, a.attgenerated::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid), \
-    COALESCE(co.collisdeterministic, true) \
+    COALESCE(co.collisdeterministic, true), \
+    CASE WHEN t.typarray <> 0 AND t.typcategory <> 'A' THEN tn.nspname END::text, t.typname::text \
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
     LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
     LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation \
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \

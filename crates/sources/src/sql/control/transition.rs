@@ -120,7 +120,7 @@ fn update(table: &str, changes: &str, condition: &str) -> String {
 }
 
 /// `sql` with `$1`, `$2`, … for its question marks, of which there are none in texts.
-fn numbered(sql: &str) -> String {
+pub(in crate::sql) fn numbered(sql: &str) -> String {
     let mut parts = sql.split('?');
     let mut text = parts.next().unwrap_or_default().to_owned();
     for (place, part) in parts.enumerate() {

@@ -6,7 +6,7 @@ use throughline_core::{Error, ErrorKind, Result};
 use super::super::{SqliteConfig, catalogue, client, map};
 use super::NOW_MS;
 use crate::sql::outbox::{Event, OUTBOX, OWN_PREFIX, trigger_name};
-use crate::sql::{Dialect, Table};
+use crate::sql::{APPLIED, Dialect, Table};
 
 const INSTALL: &str = "install an outbox";
 
@@ -74,7 +74,7 @@ pub fn remove_own(config: &SqliteConfig) -> Result<Vec<String>> {
         .map_err(|cause| map::error(INSTALL, &file, cause))?;
     let mut statements: Vec<String> =
         names.iter().map(|name| format!("DROP TRIGGER IF EXISTS {}", quoted(name))).collect();
-    statements.push(format!("DROP TABLE IF EXISTS {OUTBOX}"));
+    statements.extend([OUTBOX, APPLIED].map(|table| format!("DROP TABLE IF EXISTS {table}")));
     run(config, &statements)?;
     Ok(statements)
 }
