@@ -72,7 +72,8 @@ impl Throughline {
         let known = self.transaction_sources().iter().find(|known| known.name() == source);
         let known = known.ok_or_else(|| {
             let names: Vec<&str> = self.transaction_sources().iter().map(|source| source.name()).collect();
-            let detail = format!("there is no source `{source}`; there are: {}", names.join(", "));
+            let detail =
+                format!("there is no source `{source}` with transactions; there are: {}", names.join(", "));
             Error::new(ErrorKind::Configuration, "begin a transaction", detail)
         })?;
         begin(known).await

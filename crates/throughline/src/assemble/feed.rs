@@ -101,6 +101,15 @@ pub(super) fn others_seen(
     settings: &ResourceSettings,
 ) -> String {
     let spelled = |ms| humantime::format_duration(Duration::from_millis(ms));
+    if settings.http.is_some() {
+        return match settings.cache {
+            None => "the service's other clients are seen at once: every read asks it".to_owned(),
+            Some(_) => format!(
+                "the service's other clients are seen when the entry expires (ttl {})",
+                spelled(settings.ttl.entry_ms)
+            ),
+        };
+    }
     if settings.cache.is_none() {
         return "other programs' SQL is seen at once: every read asks the source".to_owned();
     }

@@ -13,7 +13,7 @@ use throughline_resilience::{
     break_look_ups,
 };
 
-use crate::config::SourceSettings;
+use crate::config::{SourceKind, SourceSettings};
 use crate::throughline::Gauge;
 
 /// Loads that a read connection takes at first: look-ups that wait are joined into one statement, so more than
@@ -58,10 +58,16 @@ impl SourceGuard {
     pub(super) fn new(settings: &SourceSettings, clock: &Arc<dyn Clock>, rng: &Arc<Rng>) -> Self {
         let name = settings.name.clone();
         let max = usize::from(settings.concurrency_max);
+        let readers = usize::from(settings.read_connections);
+        // Over HTTP a connection carries one request, and to wait for one would use up the request's time.
+        let (loads_start, loads_max) = match settings.kind {
+            SourceKind::Http(_) => (readers, readers.min(max)),
+            _ => (readers * LOADS_PER_CONNECTION, max),
+        };
         let loads = LimitConfig {
-            start: usize::from(settings.read_connections) * LOADS_PER_CONNECTION,
-            min: LOADS_MIN,
-            max,
+            start: loads_start,
+            min: LOADS_MIN.min(loads_max),
+            max: loads_max,
             wait_ms_max: WAIT_MS_MAX,
         };
         let writes = LimitConfig::fixed(max, WAIT_MS_MAX);

@@ -35,6 +35,7 @@ pub async fn install(settings: &Settings) -> Result<Vec<Installation>, ConfigErr
                 let work = tokio::task::spawn_blocking(move || sqlite::install(&config));
                 work.await.expect("making a table does not panic").map(told_of_a_file)
             }
+            SourceKind::Http(_) => Ok(NOT_POSSIBLE.to_owned()),
             SourceKind::Postgres { url, password } => {
                 let config = source_postgres::config(source, url, password.as_ref());
                 let tasks = Arc::new(TrackedTasks::new(Handle::current()));
@@ -61,6 +62,8 @@ fn told_of_a_file(was_made: bool) -> String {
     }
 }
 
+const NOT_POSSIBLE: &str = "a service over HTTP keeps nothing of ours, so its resources are bounded";
+
 fn told(installed: Installed) -> String {
     match (installed.before, installed.version) {
         (0, version) => format!("the control tables (tl_*, version {version}) were made"),
@@ -86,6 +89,7 @@ pub fn install_script(settings: &Settings) -> Result<Vec<String>, ConfigError> {
                 lines.push(format!("-- {}: {FILE}", source.name));
                 lines.extend(sqlite::install_script().into_iter().map(|sql| format!("{sql};")));
             }
+            SourceKind::Http(_) => lines.push(format!("-- {}: {NOT_POSSIBLE}", source.name)),
             SourceKind::Postgres { url, password } => {
                 let config = source_postgres::config(source, url, password.as_ref());
                 let config = config.map_err(|error| mistake(&error))?;

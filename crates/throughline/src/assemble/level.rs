@@ -18,6 +18,8 @@ pub(super) struct Facts {
     pub(super) hidden_change: Option<String>,
     /// Why the source cannot tell whether a row is being written.
     pub(super) no_locks: Option<Obstacle>,
+    /// Why the source can never be strict, not even without a cache.
+    pub(super) never_strict: Option<String>,
     /// Why nobody can be sure that the cache's entries are right.
     pub(super) unchecked: Option<Obstacle>,
     /// Why daemons cannot agree, through the database, on which cache servers may be read.
@@ -60,6 +62,9 @@ pub(super) fn decide(facts: &Facts) -> Decision {
         reason,
         remedy: remedy.map(str::to_owned),
     };
+    if let Some(why) = &facts.never_strict {
+        return bounded(why.clone(), None);
+    }
     let Some(scope) = facts.scope else {
         return strict("it has no cache, so every read asks the source");
     };
@@ -112,6 +117,7 @@ mod tests {
             others_may_write,
             hidden_change: None,
             no_locks: None,
+            never_strict: None,
             unchecked: None,
             no_control: None,
         }
@@ -137,6 +143,18 @@ mod tests {
         for (scope, others) in [(Scope::Shared, false), (Scope::Process, false)] {
             let alone = Facts { no_control: no_control(), ..facts(Some(scope), others) };
             assert_eq!(decide(&alone).level, Level::Strict, "who is alone need not agree with anybody");
+        }
+    }
+
+    #[test]
+    fn a_source_without_locks_is_bounded_even_without_a_cache() {
+        for scope in [None, Some(Scope::Process), Some(Scope::Shared)] {
+            let never = Facts { never_strict: Some("no locks".to_owned()), ..facts(scope, false) };
+            let decision = decide(&never);
+            assert_eq!(
+                (decision.level, decision.reason.as_str(), decision.remedy),
+                (Level::Bounded, "no locks", None)
+            );
         }
     }
 

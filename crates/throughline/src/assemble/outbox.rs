@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use throughline_core::Result;
+use throughline_core::{Error, ErrorKind, Result};
 use throughline_sources::mysql::MysqlSource;
 use throughline_sources::postgres::PostgresSource;
 use throughline_sources::sqlite::{self, SqliteConfig};
@@ -36,6 +36,10 @@ impl OutboxPlan {
                 let (plan, config) = (self.clone(), SqliteConfig::new(path));
                 let work = tokio::task::spawn_blocking(move || plan.sqlite(&config));
                 work.await.expect("installing an outbox does not panic")
+            }
+            SourceKind::Http(_) => {
+                let detail = "a service over HTTP runs no triggers of ours; its news are seen when entries expire (`ttl`)";
+                Err(Error::new(ErrorKind::Configuration, "install an outbox", detail))
             }
             SourceKind::Mysql { url, password } => {
                 let config = mysql_config(source, url, password.as_ref()).map_err(|error| mistake(&error))?;

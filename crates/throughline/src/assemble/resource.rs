@@ -101,7 +101,7 @@ impl Assembly {
         let table = source.tables.iter().find(|table| table.name == settings.table);
         let table = table.ok_or_else(|| placed(no_table(source, &settings.table)))?;
         let open = source
-            .resource(&mapping(settings))
+            .resource(settings, &mapping(settings))
             .await
             .map_err(|error| placed(super::source::mistake(&error)))?;
         if let (Some(why), Access::Write) = (&open.no_writes, settings.access) {
@@ -115,6 +115,7 @@ impl Assembly {
             others_may_write: source.others_may_write(),
             hidden_change: source.hidden_change(&table.name),
             no_locks: open.no_locks.clone(),
+            never_strict: source.never_strict(),
             unchecked: cache.and_then(OpenCache::unchecked),
             no_control: source.no_control().or_else(|| fences.obstacle(settings)),
         };
@@ -224,7 +225,11 @@ fn about(
         table: table.name.clone(),
         cache: cache.map_or_else(|| "none".to_owned(), |cache| cache.label.clone()),
         key: table.key_columns().map(|column| column.name.clone()).collect(),
-        fields: table.columns.iter().filter(shown).map(about::field).collect(),
+        // A service does not tell the fields of its records.
+        fields: match settings.http {
+            Some(_) => Vec::new(),
+            None => table.columns.iter().filter(shown).map(about::field).collect(),
+        },
         format: settings.format,
         level_reason: decision.reason.clone(),
         remedy: decision.remedy.clone(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sources that settings name.
 
+mod http;
 pub(super) mod postgres;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use throughline_core::{
     Access, ControlStore, Error, ErrorKind, Feed, Fingerprint, Loader, Member, Result, Transactions, Writer,
 };
 use throughline_engine::Space;
+use throughline_sources::http::HttpSource;
 use throughline_sources::mysql::{MysqlConfig, MysqlSource, Password};
 use throughline_sources::postgres::{PostgresConfig, PostgresSource};
 use throughline_sources::sql::{ControlTables, HiddenChange, Table, TableMapping, hidden_changes};
@@ -20,6 +22,7 @@ use super::Surroundings;
 use super::feed::Consumption;
 use super::level::Obstacle;
 use crate::config::{CacheKind, ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
+use crate::tasks::TrackedTasks;
 use crate::throughline::{Gauge, Notice};
 
 /// The tables and rows of the sample database.
@@ -32,6 +35,8 @@ pub(super) struct OpenSource {
     pub(super) tables: Vec<Table>,
     /// What it costs in promises, in sentences for people.
     notes: Vec<String>,
+    /// What is wrong with it now, although it may pass by itself.
+    faults: Vec<String>,
     pub(super) name: String,
     hidden_changes: Vec<HiddenChange>,
     /// The tables whose changes an outbox tells row by row.
@@ -54,6 +59,10 @@ enum Kind {
     Postgres {
         source: PostgresSource,
         consumption: Consumption,
+    },
+    Http {
+        source: HttpSource,
+        tasks: TrackedTasks,
     },
 }
 
@@ -85,10 +94,8 @@ pub(super) async fn open_all(
             |resource: &&ResourceSettings| resource.source == place && resource.access == Access::Write;
         let writes = source.access == Access::Write || settings.resources.iter().find(named).is_some();
         let consumption = Consumption::of(settings, place, &surroundings.rng);
-        let open = open(source, writes, wants_control, consumption, surroundings)
-            .await
-            .map_err(|error| mistake(&error));
-        sources.push(open?);
+        let open = open(settings, place, writes, wants_control, consumption, surroundings).await;
+        sources.push(open.map_err(|error| mistake(&error))?);
     }
     Ok(sources)
 }
@@ -122,6 +129,7 @@ fn identity(source: &SourceSettings) -> String {
             Ok(config) => format!("postgres:{}:{}/{}", config.host, config.port, config.database),
             Err(_) => format!("postgres source {}", source.name),
         },
+        SourceKind::Http(config) => format!("http:{}:{}{}", config.host, config.port, config.base_path),
     }
 }
 
@@ -138,13 +146,19 @@ pub(super) fn mistake(error: &Error) -> ConfigError {
 }
 
 async fn open(
-    settings: &SourceSettings,
+    all: &Settings,
+    place: usize,
     writes: bool,
     wants_control: bool,
     consumption: Consumption,
     surroundings: &Surroundings,
 ) -> Result<OpenSource> {
+    let settings = &all.sources[place];
     match &settings.kind {
+        SourceKind::Http(config) => {
+            let resources = all.resources.iter().filter(|resource| resource.source == place);
+            http::open(settings, config, resources, surroundings).await
+        }
         SourceKind::Sqlite { path, sample } => {
             open_sqlite(settings, path, *sample, writes, surroundings.checking).await
         }
@@ -195,6 +209,7 @@ async fn open_sqlite(
         label: format!("{} (SQLite {})", settings.name, path.display()),
         tables: source.tables().map(|table| Table::clone(table)).collect(),
         notes: Vec::new(),
+        faults: Vec::new(),
         name: settings.name.clone(),
         hidden_changes: source.hidden_changes(),
         fed_tables: source.fed_tables().await?,
@@ -230,6 +245,7 @@ async fn open_mysql(
         fed_tables: source.fed_tables().await?,
         tables,
         notes: source.notes(),
+        faults: Vec::new(),
         name: settings.name.clone(),
         kind: Kind::Mysql { source, consumption },
     })
@@ -253,7 +269,11 @@ pub(super) fn mysql_config(
 
 impl OpenSource {
     /// The loads and writes of one table.
-    pub(super) async fn resource(&self, mapping: &TableMapping) -> Result<OpenTable> {
+    pub(super) async fn resource(
+        &self,
+        settings: &ResourceSettings,
+        mapping: &TableMapping,
+    ) -> Result<OpenTable> {
         let is_fed = self.fed_tables.contains(&mapping.table);
         Ok(match &self.kind {
             Kind::Sqlite { source, .. } => {
@@ -288,14 +308,16 @@ impl OpenSource {
                 }
             }
             Kind::Postgres { source, .. } => postgres::table(source, mapping, is_fed).await?,
+            Kind::Http { source, tasks } => http::table(source, tasks, settings),
         })
     }
 
     /// What a person should know of it.
     pub(super) fn notices(&self) -> Vec<Notice> {
         let notice =
-            |note: &String| Notice { text: format!("source {}: {note}", self.label), is_fault: false };
-        self.notes.iter().map(notice).collect()
+            |note: &String, is_fault| Notice { text: format!("source {}: {note}", self.label), is_fault };
+        let notes = self.notes.iter().map(|note| notice(note, false));
+        notes.chain(self.faults.iter().map(|fault| notice(fault, true))).collect()
     }
 
     /// Its name in the configuration.
@@ -309,7 +331,14 @@ impl OpenSource {
             Kind::Sqlite { source, .. } => Some(Arc::new(source.clone())),
             Kind::Mysql { source, .. } => Some(Arc::new(source.clone())),
             Kind::Postgres { source, .. } => Some(Arc::new(source.clone())),
+            Kind::Http { .. } => None,
         }
+    }
+
+    /// Why no resource of it can be strict, whatever else is there.
+    pub(super) fn never_strict(&self) -> Option<String> {
+        matches!(self.kind, Kind::Http { .. })
+            .then(|| "HTTP knows no locks by which a load could notice a write".to_owned())
     }
 
     /// Why another process may write to it by Throughline, if one may.
@@ -322,6 +351,7 @@ impl OpenSource {
             Kind::Mysql { .. } | Kind::Postgres { .. } => {
                 Some("another daemon may write to the database".to_owned())
             }
+            Kind::Http { .. } => Some("the service has other clients".to_owned()),
         }
     }
 
@@ -348,6 +378,7 @@ impl OpenSource {
         surroundings: &Surroundings,
     ) -> Option<Arc<dyn Feed>> {
         match &self.kind {
+            Kind::Http { .. } => None,
             Kind::Sqlite { source, .. } => Some(Arc::new(source.feed())),
             Kind::Mysql { source, consumption } => {
                 let fed = self.fed(tables);
@@ -393,6 +424,7 @@ impl OpenSource {
         };
         match &self.kind {
             Kind::Postgres { source, .. } => postgres::gauges(&source.stats(), gauge),
+            Kind::Http { source, .. } => http::gauges(&source.stats(), gauge),
             Kind::Sqlite { source, .. } => {
                 let stats = source.stats();
                 vec![

@@ -50,7 +50,8 @@ pub struct ListenConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// `sqlite:shop.db`, `postgres://user@host:5432/database` or `mysql://user@host:3306/database`; `${NAME}` is replaced from the environment.
+    /// `sqlite:shop.db`, `postgres://user@host:5432/database`, `mysql://user@host:3306/database`, or `https://host/base` of a
+    /// service; `${NAME}` is replaced from the environment.
     pub url: Spanned<String>,
     /// File that holds the password.
     pub password_file: Option<Spanned<PathBuf>>,
@@ -59,14 +60,23 @@ pub struct SourceConfig {
     pub tls: Option<Spanned<String>>,
     /// File with the certificates (PEM) of the authorities that `verify` relies on. Default: those that browsers know.
     pub ca_file: Option<Spanned<PathBuf>>,
+    /// HTTP: bearer token that the service wants to see; `${NAME}` is replaced from the environment. Default: none.
+    pub token: Option<Spanned<String>>,
+    /// HTTP: file that holds the token.
+    pub token_file: Option<Spanned<PathBuf>>,
+    /// HTTP: headers that the service wants to see; `${NAME}` is replaced from the environment. Default: none.
+    #[serde(default)]
+    pub headers: BTreeMap<Spanned<String>, Spanned<String>>,
+    /// HTTP: the largest answer, and the largest value that is sent. Default: 8 MiB.
+    pub max_body: Option<Spanned<ByteSize>>,
     /// Also serve tables that no resource names: `"all"`, or a list. Default: only what resources name.
     pub tables: Option<Spanned<TablesConfig>>,
     /// Tables that `tables` leaves out. Default: none.
     #[serde(default)]
     pub except: Vec<Spanned<String>>,
-    /// The longest time one statement may take. Default: 5 s.
+    /// The longest time one statement, or one HTTP request, may take. Default: 5 s.
     pub statement_timeout: Option<Spanned<Span>>,
-    /// Connections for reading. Default: 4.
+    /// Connections for reading. Default: 4, HTTP 16.
     pub read_connections: Option<Spanned<u16>>,
     /// Connections for writing (SQLite has one writer). Default: 8.
     pub write_connections: Option<Spanned<u16>>,
@@ -192,6 +202,10 @@ pub struct ResourceConfig {
     pub source: Spanned<String>,
     /// Its table. Default: the resource's name.
     pub table: Option<Spanned<String>>,
+    /// HTTP: where a record is, with a place for each part of the key: `/banks/{bank}/payments/{id}`. Default: `/NAME/{key}`.
+    pub path: Option<Spanned<String>>,
+    /// HTTP: how a record is put, `PUT`, `POST` or `PATCH`. Default: `PUT`. Only the service's makers know.
+    pub put: Option<Spanned<String>>,
     /// Its cache, or `none`. Default: the only cache there is, or one in this process.
     pub cache: Option<Spanned<String>>,
     /// `read-through` or `cache-aside`. Default: `read-through`.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use throughline_caches::{Distribution, MemcachedCredentials, MemcachedTls};
 use throughline_core::{Access, Level, NodeName, ReadStrategy, ResourceName, Ttl, WriteStrategy};
+use throughline_sources::http::{HttpConfig, HttpMapping};
 use throughline_sources::{Tls, TlsMode};
 
 use super::{Config, ConfigError, Secret};
@@ -113,6 +114,8 @@ pub enum SourceKind {
         /// The password, if it came from elsewhere.
         password: Option<Secret>,
     },
+    /// A service over HTTP.
+    Http(Box<HttpConfig>),
 }
 
 /// Which tables are served beside those that resources name.
@@ -204,8 +207,10 @@ pub struct ResourceSettings {
     pub name: ResourceName,
     /// Its source's place.
     pub source: usize,
-    /// Its table.
+    /// Its table; over HTTP its path.
     pub table: String,
+    /// What it is at a service over HTTP.
+    pub http: Option<HttpMapping>,
     /// Its cache's place; `None` for none.
     pub cache: Option<usize>,
     /// How a miss is handled.
@@ -324,6 +329,7 @@ impl ResourceSettings {
             name,
             source,
             table,
+            http: None,
             cache,
             read: policy.read,
             write: policy.write,

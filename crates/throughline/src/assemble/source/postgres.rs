@@ -39,6 +39,7 @@ pub(super) async fn open(
         hidden_changes: source.hidden_changes(),
         tables,
         notes: source.notes(),
+        faults: Vec::new(),
         name: settings.name.clone(),
         fed_tables: source.fed_tables().await?,
         kind: Kind::Postgres { source, consumption },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the file to the settings.
 
+mod http;
 mod memcached;
 mod resource;
 mod tls;
@@ -25,6 +26,7 @@ const MEMORY_BYTES: u64 = 256 << 20;
 const HTTP_PORT: u16 = 8311;
 const MEMCACHED_PORT: u16 = 11311;
 const STATEMENT_TIMEOUT_MS: u64 = 5_000;
+const READ_CONNECTIONS: u16 = 4;
 
 type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -133,7 +135,7 @@ pub(super) fn source_default(
         access,
         tls: TlsChoice::default(),
         statement_timeout_ms: STATEMENT_TIMEOUT_MS,
-        read_connections: 4,
+        read_connections: READ_CONNECTIONS,
         write_connections: 8,
         concurrency_max: 256,
         bypass_rate_max: None,
@@ -147,7 +149,13 @@ fn source(
 ) -> Result<SourceSettings, ConfigError> {
     let url = expand(config.url.get_ref(), variable).map_err(|error| error.at(config.url.span()))?;
     let password = config.password_file.as_ref().map(read_secret).transpose()?;
-    let kind = source_kind(&url, password).map_err(|error| error.at(config.url.span()))?;
+    let kind = match http::is_url(&url) {
+        true => http::source(config, &url, variable)?,
+        false => {
+            http::refuse(config)?;
+            source_kind(&url, password).map_err(|error| error.at(config.url.span()))?
+        }
+    };
     let tables = match config.tables.as_ref().map(|tables| (tables.get_ref(), tables.span())) {
         None => TableChoice::Named,
         Some((TablesConfig::List(names), _)) => TableChoice::List(names.clone()),
@@ -159,7 +167,10 @@ fn source(
         }
     };
     let tls = tls::tls(config, &kind)?;
+    let read_connections =
+        if matches!(kind, SourceKind::Http(_)) { http::READ_CONNECTIONS } else { READ_CONNECTIONS };
     let mut source = source_default(name.get_ref().clone(), kind, tables, Access::Read);
+    source.read_connections = read_connections;
     source.tls = tls;
     if let Some(timeout) = &config.statement_timeout {
         source.statement_timeout_ms = span_ms(timeout, 10, 3_600_000)?;
@@ -203,10 +214,8 @@ pub(super) fn source_kind(url: &str, password: Option<Secret>) -> Result<SourceK
             let url = Secret::new(format!("postgres:{rest}"));
             Ok(SourceKind::Postgres { url, password })
         }
-        "http" | "https" => {
-            Err(ConfigError::new(format!("sources of the kind `{scheme}` are not served by this version"))
-                .help(SCHEMES))
-        }
+        "http" | "https" => Err(ConfigError::new("a service over HTTP has no catalogue to find resources in")
+            .help("list them in a configuration file: [sources.NAME] with the url, and [resources.NAME] with source and path")),
         _ => Err(ConfigError::new(format!("`{scheme}` is no kind of source")).help(SCHEMES)),
     }
 }

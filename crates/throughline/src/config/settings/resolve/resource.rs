@@ -4,9 +4,9 @@
 use throughline_core::{Access, Level, ReadStrategy, ResourceName, Ttl, WriteStrategy};
 use toml::Spanned;
 
-use super::{find, span_ms};
+use super::{find, http, span_ms};
 use crate::config::file::ResourceConfig;
-use crate::config::settings::{CacheSettings, ResourceSettings, SourceSettings};
+use crate::config::settings::{CacheSettings, ResourceSettings, SourceKind, SourceSettings};
 use crate::config::{ConfigError, Span};
 use crate::listing::Format;
 
@@ -51,7 +51,13 @@ pub(super) fn resource(
     }
     settings.columns =
         config.columns.as_ref().map(|columns| columns.iter().map(|c| c.get_ref().clone()).collect());
-    format(config, &mut settings)?;
+    match sources[source].kind {
+        SourceKind::Http(_) => http::resource(config, &mut settings)?,
+        _ => {
+            http::refuse_resource(config)?;
+            format(config, &mut settings)?;
+        }
+    }
     Ok(settings)
 }
 

@@ -8,6 +8,10 @@ use crate::config::file::SourceConfig;
 use crate::config::settings::{SourceKind, TlsChoice};
 
 pub(super) fn tls(config: &SourceConfig, kind: &SourceKind) -> Result<TlsChoice, ConfigError> {
+    if matches!(kind, SourceKind::Http(_)) {
+        // Its url says it.
+        return Ok(TlsChoice::default());
+    }
     let is_file = matches!(kind, SourceKind::Sqlite { .. });
     let said = config.tls.as_ref().map(|tls| tls.span());
     if let Some(span) = said.or(config.ca_file.as_ref().map(|file| file.span())).filter(|_| is_file) {
