@@ -131,6 +131,10 @@ impl Client {
         &self.place
     }
 
+    pub(super) fn now(&self) -> Tick {
+        self.clock.now()
+    }
+
     pub(super) fn stats(&self) -> HttpStats {
         self.counters.read()
     }

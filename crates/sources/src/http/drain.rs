@@ -14,7 +14,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use throughline_core::{
     Applied, BoxFuture, Claim, Condition, Drain, DrainBatch, Drained, Error, ErrorKind, Key, Lane, Owner,
-    Position, Record, Result, Retry, Target, Undrained, Watermark, Write,
+    Position, Record, Result, Retry, Target, Tick, Undrained, Watermark, Write,
 };
 use uuid::Uuid;
 
@@ -24,25 +24,24 @@ use super::config::PutMethod;
 use super::deliver::{Delivered, Delivery, Guard, WRITE};
 use super::loader::Found;
 
-/// How many requests without an answer are remembered, and how often a service may say of one that it is still at it.
+/// How many requests without an answer are remembered, and for how long a service may be still at one: longer than
+/// any request takes that somebody waits for.
 const UNANSWERED_MAX: usize = 1_024;
-const STILL_AT_IT_COUNT_MAX: u32 = 16;
+const STILL_AT_IT_MS_MAX: u64 = 600_000;
 
 /// Requests whose outcome is unknown. A service that is still at one answers its repetition by 409, which else
 /// is final.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unanswered(Arc<Mutex<VecDeque<(Uuid, u32)>>>);
+pub(super) struct Unanswered(Arc<Mutex<VecDeque<(Uuid, Tick)>>>);
 
 impl Unanswered {
-    fn note(&self, id: Uuid) {
+    fn note(&self, id: Uuid, now: Tick) {
+        self.forget(id);
         let mut unanswered = self.0.lock();
-        if unanswered.iter().any(|(known, _)| *known == id) {
-            return;
-        }
         if unanswered.len() == UNANSWERED_MAX {
             unanswered.pop_front();
         }
-        unanswered.push_back((id, 0));
+        unanswered.push_back((id, now));
     }
 
     fn forget(&self, id: Uuid) {
@@ -50,11 +49,10 @@ impl Unanswered {
     }
 
     /// Whether a 409 may mean that the service is still at this request.
-    fn may_be_under_way(&self, id: Uuid) -> bool {
-        let mut unanswered = self.0.lock();
-        let Some((_, count)) = unanswered.iter_mut().find(|(known, _)| *known == id) else { return false };
-        *count += 1;
-        *count <= STILL_AT_IT_COUNT_MAX
+    fn may_be_under_way(&self, id: Uuid, now: Tick) -> bool {
+        let is_it =
+            |(known, since): &(Uuid, Tick)| *known == id && now.ms_since(*since) <= STILL_AT_IT_MS_MAX;
+        self.0.lock().iter().any(is_it)
     }
 }
 
@@ -116,8 +114,10 @@ impl HttpResource {
 
     fn noted(&self, id: Uuid, error: Error) -> Error {
         if error.kind() == ErrorKind::OutcomeUnknown {
-            self.unanswered.note(id);
-        } else if error.kind() == ErrorKind::Constraint && self.unanswered.may_be_under_way(id) {
+            self.unanswered.note(id, self.client.now());
+        } else if error.kind() == ErrorKind::Constraint
+            && self.unanswered.may_be_under_way(id, self.client.now())
+        {
             let detail = format!("{}; it may be still at the same request", error.detail());
             return Error::new(ErrorKind::OutcomeUnknown, WRITE, detail).with_retry(Retry::Unsafe);
         }
@@ -200,9 +200,27 @@ impl Drain for HttpResource {
 
 #[cfg(test)]
 mod tests {
-    use super::id;
+    use super::{STILL_AT_IT_MS_MAX, UNANSWERED_MAX, Unanswered, id};
     use std::collections::HashSet;
-    use throughline_core::{Lane, Owner, Position, ResourceName};
+    use throughline_core::{Lane, Owner, Position, ResourceName, Tick};
+    use uuid::Uuid;
+
+    #[test]
+    fn a_request_without_an_answer_is_remembered_for_a_while() {
+        let (unanswered, one) = (Unanswered::default(), Uuid::from_u128(1));
+        let at = Tick::from_ms;
+        assert!(!unanswered.may_be_under_way(one, at(0)));
+        unanswered.note(one, at(5));
+        assert!(unanswered.may_be_under_way(one, at(5 + STILL_AT_IT_MS_MAX)));
+        assert!(!unanswered.may_be_under_way(one, at(6 + STILL_AT_IT_MS_MAX)));
+        unanswered.note(one, at(9));
+        assert!(unanswered.may_be_under_way(one, at(6 + STILL_AT_IT_MS_MAX)));
+        for other in 0..UNANSWERED_MAX as u128 {
+            unanswered.note(Uuid::from_u128(other + 2), at(9));
+        }
+        assert!(!unanswered.may_be_under_way(one, at(9)), "the oldest makes room");
+        assert_eq!(unanswered.0.lock().len(), UNANSWERED_MAX);
+    }
 
     #[test]
     fn every_write_has_an_idempotency_key_of_its_own_which_stays() {

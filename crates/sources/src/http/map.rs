@@ -75,8 +75,8 @@ fn kind(asked: Asked, status: StatusCode, says_when: bool) -> (ErrorKind, Retry)
         405 | 501 if !is_load => (ErrorKind::ReadOnly, Retry::Never),
         408 => (ErrorKind::Timeout, Retry::Safe),
         409 if says_when => (ErrorKind::Overloaded, Retry::Safe),
-        409 => (ErrorKind::Constraint, Retry::Never),
-        412 => (ErrorKind::Constraint, Retry::Safe),
+        // A 412 that comes here answers no condition of ours.
+        409 | 412 => (ErrorKind::Constraint, Retry::Never),
         413 => (ErrorKind::TooLarge, Retry::Never),
         425 | 429 => (ErrorKind::Overloaded, Retry::Safe),
         503 if says_when => (ErrorKind::Unavailable, Retry::Safe),

@@ -12,5 +12,6 @@ mod drain;
 mod fixture;
 mod hostile;
 mod reads;
+mod storm;
 mod tls;
 mod writes;
