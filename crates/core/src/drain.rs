@@ -140,6 +140,9 @@ pub trait Drain: fmt::Debug + Send + Sync + 'static {
     /// A lane begins at [`Position`] 0, also where another journal had it before, whose positions mean nothing to this one.
     /// The lanes are different ones, at most 1,024.
     ///
+    /// A source that keeps nothing of ours (HTTP) holds every lane for whoever asks, always at epoch 0 and position
+    /// 0: the journal alone says what is pending, and the lock on its folder is the ownership.
+    ///
     /// # Errors
     /// [`crate::ErrorKind::TooLarge`] for more lanes, and for an owner whose names are too long.
     /// [`crate::ErrorKind::Configuration`] when our own tables are missing, with the remedy; those of any statement.
@@ -158,7 +161,9 @@ pub trait Drain: fmt::Debug + Send + Sync + 'static {
     /// Those of any statement; giving them up again is always safe.
     fn release<'a>(&'a self, lanes: &'a [Lane], owner: &'a Owner) -> BoxFuture<'a, Result<()>>;
 
-    /// Applies a batch and moves the watermark, in one transaction where the source has them.
+    /// Applies a batch and moves the watermark, in one transaction where the source has them. A source that keeps no
+    /// watermark takes any [`DrainBatch::from`], never answers [`Drained::Already`] or [`Drained::Taken`], and knows a
+    /// write that it was given before by an idempotency key, for as long as it remembers those.
     ///
     /// # Errors
     /// An error that can pass by itself ([`Error::retry`] is not `Never`) means that the same batch may be given
