@@ -5,13 +5,12 @@
 #[cfg(any(feature = "mysql", feature = "postgres"))]
 pub(crate) mod runs;
 
-use bytes::Bytes;
 use throughline_core::{
-    AcceptedWrite, Applied, Change, Claim, Condition, DrainBatch, Drained, Effect, Error, ErrorKind, Key,
-    Lane, Owner, Position, Record, Refusal, Result, Retry, Target, Undrained, Watermark,
+    Applied, Claim, Condition, DrainBatch, Drained, Effect, Error, ErrorKind, Key, Lane, Owner, Position,
+    Record, Refusal, Result, Retry, Target, Undrained, Watermark,
 };
 
-use crate::sql::{APPLIED, JOURNAL_LEN_MAX, LaneRow, Mapping, NAME_LEN_MAX};
+use crate::sql::{APPLIED, Assignments, JOURNAL_LEN_MAX, LaneRow, Mapping, NAME_LEN_MAX};
 
 pub(crate) const APPLY: &str = "apply accepted writes";
 pub(crate) const CLAIM: &str = "claim lanes of accepted writes";
@@ -55,43 +54,49 @@ impl Course {
     }
 }
 
-/// What was accepted, as readers were told it.
+/// What was accepted, as readers see it until it is applied.
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted {
     /// `None` for a delete.
-    value: Option<(Bytes, u32)>,
+    record: Option<Record>,
     is_conditional: bool,
 }
 
 impl Accepted {
-    pub(crate) fn of(write: &AcceptedWrite) -> Self {
-        let value = match &write.write.change {
-            Change::Put { value, flags } => Some((value.clone(), *flags)),
-            Change::Delete => None,
-        };
-        Self { value, is_conditional: write.write.condition != Condition::Always }
+    /// A write with these assignments.
+    pub(crate) fn of(mapping: &Mapping, assignments: Option<&Assignments>, condition: &Condition) -> Self {
+        let record = assignments.map(|assignments| mapping.preview(assignments));
+        Self { record, is_conditional: *condition != Condition::Always }
+    }
+
+    /// The record as readers see it; `None` when it is removed.
+    pub(crate) fn into_record(self) -> Option<Record> {
+        self.record
     }
 
     /// What became of it. A row that changes without being written to (`is_hidden`) may change after it was read back.
-    pub(crate) fn outcome(&self, mapping: &Mapping, effect: &Effect, is_hidden: bool) -> Applied {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Constraint`] when its condition did not hold.
+    pub(crate) fn outcome(&self, mapping: &Mapping, effect: &Effect, is_hidden: bool) -> Result<Applied> {
         match effect {
-            Effect::Refused(Refusal::Absent) if self.value.is_none() && !self.is_conditional => {
-                Applied::Exact
+            Effect::Refused(Refusal::Absent) if self.record.is_none() && !self.is_conditional => {
+                Ok(Applied::Exact)
             }
-            Effect::Refused(_) => Applied::Refused,
-            Effect::Deleted { .. } => Applied::Exact,
-            Effect::Stored { record, .. } => self.stored(mapping, record.as_ref(), is_hidden),
+            Effect::Refused(_) => {
+                let detail =
+                    format!("table `{}`: the write's condition does not hold any more", mapping.table().name);
+                Err(Error::new(ErrorKind::Constraint, APPLY, detail))
+            }
+            Effect::Deleted { .. } => Ok(Applied::Exact),
+            Effect::Stored { record, .. } => Ok(self.stored(record.as_ref(), is_hidden)),
+            Effect::Accepted { .. } => unreachable!("a source keeps no journal"),
         }
     }
 
     /// What became of a put whose row was read back as `record`.
-    pub(crate) fn stored(&self, mapping: &Mapping, record: Option<&Record>, is_hidden: bool) -> Applied {
-        let is_same = match (record, &self.value) {
-            (Some(record), Some((value, flags))) => record.value == *value && record.flags == *flags,
-            _ => false,
-        };
-        // A version that the database counts is another than the one that was told.
-        let is_exact = is_same && !is_hidden && mapping.version_place().is_none();
+    pub(crate) fn stored(&self, record: Option<&Record>, is_hidden: bool) -> Applied {
+        let is_exact = !is_hidden && record.is_some() && record == self.record.as_ref();
         if is_exact { Applied::Exact } else { Applied::Changed }
     }
 }

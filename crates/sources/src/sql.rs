@@ -15,6 +15,7 @@ mod json;
 mod key;
 mod mapping;
 pub(crate) mod outbox;
+mod preview;
 mod read;
 mod row;
 mod statement;

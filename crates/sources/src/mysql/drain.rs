@@ -80,7 +80,8 @@ impl DrainSession for Session {
                 Part::One(at) => {
                     let effect = Apply::new(self, plan).step(&steps[at].step).await;
                     let effect = effect.map_err(|stop| fault(Some(at), plan, stop))?;
-                    all[at] = steps[at].accepted.outcome(&plan.mapping, &effect, plan.is_hidden);
+                    let outcome = steps[at].accepted.outcome(&plan.mapping, &effect, plan.is_hidden);
+                    all[at] = outcome.map_err(|error| fault(Some(at), plan, error.into()))?;
                 }
                 Part::Run(run) => {
                     let done = bulk::write(self, plan, steps, &run, &mut all).await;

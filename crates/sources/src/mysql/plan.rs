@@ -30,8 +30,8 @@ pub(super) struct Plan {
 }
 
 impl DrainPlan for Plan {
-    fn name(&self) -> &str {
-        Self::name(self)
+    fn mapping(&self) -> &Mapping {
+        &self.mapping
     }
 
     fn step(&self, write: &Write) -> Result<Step> {

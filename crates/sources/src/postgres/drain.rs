@@ -95,7 +95,8 @@ impl DrainSession for &Session {
                     if let Effect::Stored { key, .. } | Effect::Deleted { key } = &effect {
                         numbers.insert(plan.numbers.of(key));
                     }
-                    all[at] = steps[at].accepted.outcome(&plan.mapping, &effect, plan.is_hidden);
+                    let outcome = steps[at].accepted.outcome(&plan.mapping, &effect, plan.is_hidden);
+                    all[at] = outcome.map_err(|error| fault(Some(at), plan, error.into()))?;
                 }
                 Part::Run(run) => {
                     let done = bulk::write(self, plan, steps, &run, &mut all, &mut numbers).await;

@@ -61,8 +61,8 @@ pub(super) fn array<'v>(values: impl Iterator<Item = &'v Value>) -> Wire {
 }
 
 impl DrainPlan for Plan {
-    fn name(&self) -> &str {
-        Self::name(self)
+    fn mapping(&self) -> &Mapping {
+        &self.mapping
     }
 
     fn step(&self, write: &Write) -> Result<Step> {

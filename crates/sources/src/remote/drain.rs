@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use throughline_core::{
-    BoxFuture, Claim, Drain, DrainBatch, Drained, Error, Lane, Owner, Result, Undrained, Write,
+    BoxFuture, Claim, Drain, DrainBatch, Drained, Error, Lane, Owner, Record, Result, Undrained, Write,
 };
 use tokio::sync::oneshot;
 
@@ -19,7 +19,7 @@ use crate::drain::{
     APPLY, Accepted, BATCH_MAX, CLAIM, Course, LOOK, RELEASE, check_claim, check_len, key_of, undrained,
 };
 use crate::queue::Job;
-use crate::sql::AppliedStatements;
+use crate::sql::{AppliedStatements, Mapping};
 
 mod serve;
 
@@ -34,8 +34,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a drain must know of a table's plan.
 pub(crate) trait DrainPlan: fmt::Debug + Send + Sync + 'static {
-    /// The table, for people.
-    fn name(&self) -> &str;
+    /// How its records come from the table.
+    fn mapping(&self) -> &Mapping;
 
     /// Reads a write.
     ///
@@ -126,11 +126,16 @@ pub(crate) struct RemoteDrain<P: DrainPlan> {
 
 impl<P: DrainPlan> fmt::Debug for RemoteDrain<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteDrain").field("table", &self.plan.name()).finish_non_exhaustive()
+        f.debug_struct("RemoteDrain").field("table", &self.name()).finish_non_exhaustive()
     }
 }
 
 impl<P: DrainPlan> RemoteDrain<P> {
+    /// The table, for people.
+    fn name(&self) -> &str {
+        &self.plan.mapping().table().name
+    }
+
     /// Looks for the table of applied writes.
     ///
     /// # Errors
@@ -142,13 +147,18 @@ impl<P: DrainPlan> RemoteDrain<P> {
         Ok(Self { workers, plan, applied })
     }
 
+    fn read(&self, write: &Write) -> Result<DrainStep> {
+        key_of(write, self.name())?;
+        let step = self.plan.step(write)?;
+        let accepted = Accepted::of(self.plan.mapping(), step.assignments.as_ref(), &step.condition);
+        Ok(DrainStep { step, accepted })
+    }
+
     fn steps(&self, batch: &DrainBatch<'_>) -> std::result::Result<Vec<DrainStep>, Undrained> {
         let count = batch.writes.len();
         check_len(count)?;
         let read = |(at, write): (usize, &throughline_core::AcceptedWrite)| {
-            let step = key_of(&write.write, self.plan.name()).and_then(|_| self.plan.step(&write.write));
-            let step = step.map_err(|error| undrained(Some(at), count, error))?;
-            Ok(DrainStep { step, accepted: Accepted::of(write) })
+            self.read(&write.write).map_err(|error| undrained(Some(at), count, error))
         };
         batch.writes.iter().enumerate().map(read).collect()
     }
@@ -163,9 +173,8 @@ impl<P: DrainPlan> Drain for RemoteDrain<P> {
         BATCH_MAX
     }
 
-    fn check(&self, write: &Write) -> Result<()> {
-        key_of(write, self.plan.name())?;
-        self.plan.step(write).map(drop)
+    fn check(&self, write: &Write) -> Result<Option<Record>> {
+        self.read(write).map(|step| step.accepted.into_record())
     }
 
     fn claim<'a>(

@@ -44,6 +44,13 @@ pub struct Assignments {
     expected: Vec<(usize, Value)>,
 }
 
+impl Assignments {
+    /// What the written row must show at these places of the selection.
+    pub(super) fn expected(&self) -> &[(usize, Value)] {
+        &self.expected
+    }
+}
+
 impl Mapping {
     /// What a put to `key` makes of the row.
     ///

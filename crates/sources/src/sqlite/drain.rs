@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, Row};
 use throughline_core::{
-    Applied, BoxFuture, Claim, Drain, DrainBatch, Drained, Effect, Error, ErrorKind, Lane, Owner, Result,
-    Retry, Undrained, Write,
+    Applied, BoxFuture, Claim, Drain, DrainBatch, Drained, Effect, Error, ErrorKind, Lane, Owner, Record,
+    Result, Retry, Undrained, Write,
 };
 use tokio::sync::oneshot;
 
@@ -120,14 +120,19 @@ impl SqliteDrain {
         &self.0.table().name
     }
 
+    fn step(&self, write: &Write) -> Result<(Step, Accepted)> {
+        key_of(write, self.name())?;
+        let step = self.0.plan.step(write)?;
+        let accepted = Accepted::of(&self.0.plan.mapping, step.row.as_ref(), &step.condition);
+        Ok((step, accepted))
+    }
+
     fn read(&self, batch: &DrainBatch<'_>) -> std::result::Result<Batch, Undrained> {
         let count = batch.writes.len();
         check_len(count)?;
         self.0.refuse_if_altered(APPLY).map_err(|error| undrained(None, count, error))?;
         let step = |(at, write): (usize, &throughline_core::AcceptedWrite)| {
-            let step = key_of(&write.write, self.name()).and_then(|_| self.0.plan.step(&write.write));
-            let step = step.map_err(|error| undrained(Some(at), count, error))?;
-            Ok((step, Accepted::of(write)))
+            self.step(&write.write).map_err(|error| undrained(Some(at), count, error))
         };
         let steps = batch.writes.iter().enumerate().map(step).collect::<std::result::Result<_, _>>()?;
         Ok(Batch { plan: Arc::clone(&self.0.plan), course: Course::of(batch), steps })
@@ -139,9 +144,8 @@ impl Drain for SqliteDrain {
         BATCH_MAX
     }
 
-    fn check(&self, write: &Write) -> Result<()> {
-        key_of(write, self.name())?;
-        self.0.plan.step(write).map(drop)
+    fn check(&self, write: &Write) -> Result<Option<Record>> {
+        self.step(write).map(|(_, accepted)| accepted.into_record())
     }
 
     fn claim<'a>(
@@ -234,7 +238,8 @@ impl Writer {
             if let Effect::Stored { key, .. } | Effect::Deleted { key } = &effect {
                 self.held.hold(plan.table, key.clone());
             }
-            all.push(accepted.outcome(&plan.mapping, &effect, plan.is_hidden));
+            let outcome = accepted.outcome(&plan.mapping, &effect, plan.is_hidden);
+            all.push(outcome.map_err(|error| (Some(at), error))?);
             effects.push(effect);
         }
         if let Some(end) = outbox_end {

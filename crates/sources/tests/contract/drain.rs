@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Claim, Drain, DrainBatch, Drained, Lane, Owner, Result, Undrained, Watermark, Write,
+    BoxFuture, Claim, Drain, DrainBatch, Drained, Lane, Owner, Record, Result, Undrained, Watermark, Write,
 };
 use throughline_testkit::contract::drain::{DrainSubject, broken_promises};
 
@@ -68,7 +68,7 @@ impl Drain for Broken {
         self.0.batch_max()
     }
 
-    fn check(&self, write: &Write) -> Result<()> {
+    fn check(&self, write: &Write) -> Result<Option<Record>> {
         self.0.check(write)
     }
 

@@ -242,14 +242,14 @@ async fn conditions_between_others_are_decided_in_their_order() {
     let drain = counted(&database.source).await.drain().await.unwrap();
     let mut line = Line::claim(&drain, 1, "a").await;
     let mut batch = puts("a", 50);
-    batch.push(put_if("7", "{\"v\":\"b\"}", Condition::Absent));
     batch.push(put_if("51", "{\"v\":\"b\"}", Condition::Absent));
     batch.extend(puts("c", 50));
-    let all = line.apply(&batch).await;
-    assert_eq!((all[50], all[51]), (Applied::Refused, Applied::Changed));
-    assert_eq!(
-        database.sql("select min(n), max(n) from t where id <= 50").split_whitespace().collect::<Vec<_>>(),
-        ["2", "2"]
-    );
-    assert_eq!(line.at, watermark(1, 102));
+    batch.push(put_if("51", "{\"v\":\"b\"}", Condition::Absent));
+    let refused = line.give(&batch).await.unwrap_err();
+    assert_eq!((refused.at, refused.error.kind()), (Some(101), ErrorKind::Constraint));
+    batch.pop();
+    line.apply(&batch).await;
+    let counts = database.sql("select min(n), max(n) from t where id <= 50");
+    assert_eq!(counts.split_whitespace().collect::<Vec<_>>(), ["2", "2"]);
+    assert_eq!(line.at, watermark(1, 101));
 }

@@ -78,7 +78,7 @@ macro_rules! drain_contract {
             writes::a_put_replaces_the_whole_row,
             writes::exact_is_only_what_a_reader_sees,
             writes::a_delete_of_nothing_is_exact,
-            writes::a_condition_that_does_not_hold_is_refused_and_changes_nothing,
+            writes::a_condition_that_does_not_hold_spoils_its_batch,
             writes::a_value_that_moves_from_one_row_to_another_is_no_collision,
             writes::no_row_but_the_keys_own_is_changed,
             writes::random_batches_agree_with_a_model,

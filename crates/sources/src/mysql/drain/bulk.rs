@@ -37,7 +37,7 @@ pub(super) async fn write(
         let found = read(session, plan, steps, group, Lock::None).await?;
         for at in group {
             let record = found.get(&asked(&steps[*at]).key);
-            all[*at] = steps[*at].accepted.stored(&plan.mapping, record, false);
+            all[*at] = steps[*at].accepted.stored(record, false);
         }
     }
     if !run.deletes.is_empty() {

@@ -32,7 +32,7 @@ pub(super) async fn write(
         let Some(sql) = plan.statements.upsert_many(shape) else {
             for at in group {
                 let effect = Apply::within(session, plan).one(&steps[*at].step).await?;
-                all[*at] = steps[*at].accepted.outcome(&plan.mapping, &effect, false);
+                all[*at] = steps[*at].accepted.outcome(&plan.mapping, &effect, false)?;
             }
             continue;
         };
@@ -45,7 +45,7 @@ pub(super) async fn write(
         let found: HashMap<Option<Key>, Record> = rows.iter().map(row).collect::<Result<_, _>>()?;
         for at in group {
             let record = found.get(&Some(asked(&steps[*at]).key.clone()));
-            all[*at] = steps[*at].accepted.stored(&plan.mapping, record, false);
+            all[*at] = steps[*at].accepted.stored(record, false);
         }
     }
     if !run.deletes.is_empty() {

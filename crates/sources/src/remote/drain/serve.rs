@@ -131,7 +131,7 @@ async fn apply<S: DrainSession>(
         session.roll_back().await;
         if fault.is_deadlock && deadlock_count < DEADLOCK_COUNT_MAX {
             deadlock_count += 1;
-        } else if pace == Pace::Together && fault.error.retry() == Retry::Never {
+        } else if pace == Pace::Together && fault.at.is_none() && fault.error.retry() == Retry::Never {
             // Perhaps only the order mattered; if not, it shows which write is to blame.
             pace = Pace::OneByOne;
         } else {

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use throughline_core::{Applied, Change, Condition, Version, Write};
+use throughline_core::{Applied, Change, Condition, ErrorKind, Retry, Version, Write};
 
 use super::super::source::{delete, person, put, when};
 use super::{DrainSubject, Line};
@@ -45,7 +44,7 @@ pub async fn a_put_replaces_the_whole_row(subject: DrainSubject) {
     let mut line = Line::claim(&subject.person.1, 1, "a").await;
     let full = r#"{"id":1,"first_name":"Ada","last_name":"L"}"#;
     let all = line.apply(&[put("1", full), put("2", r#"{"first_name":"Eve","last_name":"M"}"#)]).await;
-    assert_eq!(all, [EXACT, Applied::Changed]);
+    assert_eq!(all, [EXACT; 2]);
     line.apply(&[put("1", r#"{"first_name":"Ada"}"#), put("2", r#"{"first_name":"Eve"}"#)]).await;
     assert_eq!(subject.person.0.value("1").await, Some(person(1, "Ada")));
     assert_eq!(subject.person.0.value("2").await, Some(person(2, "Eve")));
@@ -76,31 +75,27 @@ pub async fn exact_is_only_what_a_reader_sees(subject: DrainSubject) {
     let key = |at: usize| (at + 1).to_string();
     let batch: Vec<Write> = values.iter().enumerate().map(|(at, value)| put(&key(at), value)).collect();
     let together = line.apply(&batch).await;
-    for round in 0..2 {
-        let mut found = Vec::new();
-        for (at, value) in values.iter().enumerate() {
-            let is_same = table.value(&key(at)).await.as_deref() == Some(value);
-            found.push(if is_same { EXACT } else { Applied::Changed });
-        }
-        assert_eq!(found.iter().filter(|applied| **applied == EXACT).count(), 2);
-        // One by one, the second time.
-        let mut told = Vec::new();
-        for write in batch.iter().filter(|_| round == 1) {
-            told.extend(line.apply(std::slice::from_ref(write)).await);
-        }
-        assert_eq!(if round == 0 { &together } else { &told }, &found);
+    let mut alone = Vec::new();
+    for (at, write) in batch.iter().enumerate() {
+        alone.extend(line.apply(std::slice::from_ref(write)).await);
+        let shown = drain.check(write).expect("it fits").expect("a put has a record");
+        let read = table.load(&key(at), false).await.record;
+        let wanted = if read == Some(shown) { EXACT } else { Applied::Changed };
+        assert_eq!((together[at], alone[at]), (wanted, wanted), "{}", values[at]);
     }
+    // Nothing here is beyond what can be told beforehand.
+    assert_eq!(alone, [EXACT; 7]);
 }
 
 pub async fn a_delete_of_nothing_is_exact(subject: DrainSubject) {
     let mut line = Line::claim(&subject.person.1, 1, "a").await;
     assert_eq!(line.apply(&[delete("1")]).await, [EXACT]);
     assert_eq!(line.apply(&[delete("1"), delete("2"), put("3", &person(3, "Ada"))]).await, [EXACT; 3]);
-    let gone = when(Condition::Present, delete("1"));
-    assert_eq!(line.apply(&[gone]).await, [Applied::Refused]);
+    let refused = line.give(&[when(Condition::Present, delete("1"))]).await.expect_err("it is not there");
+    assert_eq!((refused.at, refused.error.kind()), (Some(0), ErrorKind::Constraint));
 }
 
-pub async fn a_condition_that_does_not_hold_is_refused_and_changes_nothing(subject: DrainSubject) {
+pub async fn a_condition_that_does_not_hold_spoils_its_batch(subject: DrainSubject) {
     let (table, drain) = &subject.person;
     let mut line = Line::claim(drain, 1, "a").await;
     let named = |id: i64, name: &str| put(&id.to_string(), &person(id, name));
@@ -108,22 +103,31 @@ pub async fn a_condition_that_does_not_hold_is_refused_and_changes_nothing(subje
     let seen =
         |name: &str, id: i64| Condition::Unchanged(vec![Version::of_content(person(id, name).as_bytes())]);
     let batch = [
-        when(Condition::Absent, named(1, "b")),
         named(4, "a"),
         when(seen("a", 2), named(2, "b")),
-        when(seen("a", 3), named(3, "b")),
-        when(seen("a", 3), named(3, "c")),
-        when(Condition::Present, named(5, "b")),
+        when(Condition::Present, named(3, "b")),
+        when(seen("b", 2), named(2, "c")),
         when(Condition::Absent, named(6, "b")),
         when(seen("a", 1), delete("1")),
-        when(seen("a", 2), delete("2")),
     ];
-    let refused = Applied::Refused;
-    let wanted = [refused, EXACT, EXACT, EXACT, refused, refused, EXACT, EXACT, refused];
-    assert_eq!(line.apply(&batch).await, wanted);
-    let left = [(1, None), (2, Some("b")), (3, Some("b")), (4, Some("a")), (5, None), (6, Some("b"))];
-    for (id, name) in left {
-        assert_eq!(table.value(&id.to_string()).await, name.map(|name| person(id, name)), "{id}");
+    assert_eq!(line.apply(&batch).await, [EXACT; 6]);
+    let left = [(1, None), (2, Some("c")), (3, Some("b")), (4, Some("a")), (5, None), (6, Some("b"))];
+    let spoilers = [
+        when(Condition::Absent, named(4, "z")),
+        when(Condition::Present, named(5, "z")),
+        when(seen("b", 2), named(2, "z")),
+        when(seen("b", 2), delete("2")),
+        when(seen("a", 1), delete("1")),
+    ];
+    for spoiler in spoilers {
+        let refused = line.give(&[named(3, "z"), named(7, "z"), spoiler, named(8, "z")]).await;
+        let refused = refused.expect_err("its condition does not hold");
+        assert_eq!((refused.at, refused.error.kind()), (Some(2), ErrorKind::Constraint), "{refused:?}");
+        assert_eq!(refused.error.retry(), Retry::Never);
+        for (id, name) in left {
+            assert_eq!(table.value(&id.to_string()).await, name.map(|name| person(id, name)), "{id}");
+        }
+        assert_eq!(table.value("7").await, None);
     }
 }
 
@@ -151,7 +155,7 @@ pub async fn no_row_but_the_keys_own_is_changed(subject: DrainSubject) {
     // Both of a new key and of one that is there.
     for batch in [[given(8, "x"), given(9, "v")], [given(2, "x"), given(9, "v")]] {
         let refused = line.give(&batch).await.expect_err("another row has this mail");
-        assert_eq!(refused.error.kind(), throughline_core::ErrorKind::Constraint);
+        assert_eq!(refused.error.kind(), ErrorKind::Constraint);
         assert_eq!(table.value("1").await, Some(account(1, "x")));
         assert_eq!(table.value("2").await, Some(account(2, "y")));
         assert_eq!((table.value("8").await, table.value("9").await), (None, None));
@@ -176,51 +180,50 @@ pub async fn random_batches_agree_with_a_model(subject: DrainSubject) {
     let mut model: BTreeMap<String, String> = BTreeMap::new();
     for _ in 0..40 {
         let mut batch = Vec::new();
-        let mut wanted = Vec::new();
-        for _ in 0..=chance.below(12) {
+        let mut after = model.clone();
+        let mut spoiled = None;
+        for at in 0..=chance.below(12) as usize {
             let key = format!("k{}", chance.below(9));
             let value = format!(r#"{{"name":"{key}","body":"{}"}}"#, chance.below(1_000));
             let write = if chance.below(4) == 0 { delete(&key) } else { put(&key, &value) };
-            let condition = match chance.below(8) {
+            let present = after.get(&key);
+            let condition = match chance.below(16) {
                 0 => Condition::Absent,
                 1 => Condition::Present,
                 2 => Condition::Unchanged(vec![Version::of_content(
-                    model.get(&key).map_or(value.as_bytes(), String::as_bytes),
+                    present.map_or(value.as_bytes(), String::as_bytes),
                 )]),
                 _ => Condition::Always,
             };
-            wanted.push(expect(&mut model, &key, &write.change, &condition));
+            if !holds(present, &write.change, &condition) {
+                spoiled = spoiled.or(Some(at));
+            }
+            match write.change {
+                Change::Put { .. } => drop(after.insert(key, value)),
+                Change::Delete => drop(after.remove(&key)),
+            }
             batch.push(when(condition, write));
         }
-        assert_eq!(line.apply(&batch).await, wanted, "{batch:?}");
+        match spoiled {
+            Some(at) => {
+                let refused = line.give(&batch).await.expect_err("a condition does not hold");
+                assert_eq!(refused.at, Some(at), "{batch:?}");
+            }
+            None => {
+                assert_eq!(line.apply(&batch).await, vec![EXACT; batch.len()], "{batch:?}");
+                model = after;
+            }
+        }
     }
     for key in (0..9).map(|at| format!("k{at}")) {
         assert_eq!(table.value(&key).await.as_ref(), model.get(&key), "{key}");
     }
 }
 
-/// What one write makes of the model, and what is told of it.
-fn expect(
-    model: &mut BTreeMap<String, String>,
-    key: &str,
-    change: &Change,
-    condition: &Condition,
-) -> Applied {
-    let present = model.get(key);
-    let holds = match condition {
+fn holds(present: Option<&String>, change: &Change, condition: &Condition) -> bool {
+    match condition {
         Condition::Always => true,
         Condition::Absent => present.is_none() && !matches!(change, Change::Delete),
         Condition::Present | Condition::Unchanged(_) => present.is_some(),
-    };
-    if !holds {
-        return Applied::Refused;
     }
-    match change {
-        Change::Put { value, .. } => {
-            let text = |value: &Bytes| String::from_utf8(value.to_vec()).expect("JSON is UTF-8");
-            model.insert(key.to_owned(), text(value));
-        }
-        Change::Delete => drop(model.remove(key)),
-    }
-    Applied::Exact
 }
