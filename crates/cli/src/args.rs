@@ -49,6 +49,11 @@ pub(crate) enum Command {
     Mode(ModeArgs),
     /// Show the counters of a running daemon
     Stats(StatsArgs),
+    /// See accepted writes that are not applied (write-behind), and decide about dead letters
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Apply all accepted writes now, and wait until they are in the source
+    Drain(DrainArgs),
     /// See the strategies at work against a slow source
     Demo(DemoArgs),
 }
@@ -159,6 +164,71 @@ pub(crate) struct PutArgs {
     pub(crate) record: RecordName,
     /// The record as a JSON object; `-` reads it from standard input
     pub(crate) value: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// How much is pending per resource; with a resource, each pending write and dead letter, oldest first
+    List(JournalListArgs),
+    /// One dead letter, with its value and the reason
+    Show(LetterArgs),
+    /// Have a dead letter tried again as it is
+    Retry(LetterArgs),
+    /// Have a dead letter tried again with another value
+    Edit(LetterEditArgs),
+    /// Forget a dead letter for good; readers see the source from then on
+    Discard(LetterArgs),
+    /// Every pending write and dead letter of a resource, as JSON lines
+    Export(ExportArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct JournalListArgs {
+    #[arg(value_parser = resource_name)]
+    pub(crate) resource: Option<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LetterArgs {
+    #[arg(value_parser = resource_name)]
+    pub(crate) resource: String,
+    /// The write's number, as `journal list` and its receipt tell it
+    pub(crate) number: u64,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LetterEditArgs {
+    #[command(flatten)]
+    pub(crate) letter: LetterArgs,
+    /// The record as a JSON object; `-` reads it from standard input
+    pub(crate) value: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExportArgs {
+    #[arg(value_parser = resource_name)]
+    pub(crate) resource: String,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DrainArgs {
+    /// This resource alone
+    #[arg(value_parser = resource_name)]
+    pub(crate) resource: Option<String>,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) timeout: u64,
+    /// Drain the journal in the `data_dir` of this configuration file, when no daemon is running with it
+    #[arg(short, long, value_name = "FILE", conflicts_with = "server")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }

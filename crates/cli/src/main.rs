@@ -12,7 +12,9 @@ mod args;
 mod check;
 mod client;
 mod demo;
+mod drain;
 mod init;
+mod journal;
 mod out;
 mod record;
 mod resources;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         Command::Invalidate(args) => record::invalidate(&args),
         Command::Mode(args) => resources::mode(&args),
         Command::Stats(args) => resources::stats(&args),
+        Command::Journal(command) => journal::run(&command),
+        Command::Drain(args) => drain::run(&args),
         Command::Demo(args) => demo::run(&args),
     };
     match outcome {

@@ -11,7 +11,7 @@ use throughline_server::http::key_segment;
 use ureq::http::Method;
 
 use crate::args::{InvalidateArgs, PutArgs, RecordArgs, RecordName};
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::out::say;
 
 /// What `get` and `delete` exit with when there is no such record, so that a script can tell it from an error.
@@ -40,15 +40,32 @@ pub(crate) fn get(args: &RecordArgs) -> miette::Result<ExitCode> {
 }
 
 pub(crate) fn put(args: &PutArgs) -> miette::Result<ExitCode> {
-    let mut value = args.value.clone().into_bytes();
+    let value = value_of(&args.value)?;
+    let answer =
+        Client::new(&args.server).send(Method::PUT, &path(&args.record)?, Some(&value))?.success()?;
+    match answer.status {
+        201 => say!("created"),
+        202 => accepted(&answer)?,
+        _ => say!("replaced"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A value of the command line; `-` reads standard input.
+pub(crate) fn value_of(written: &str) -> miette::Result<Vec<u8>> {
+    let mut value = written.as_bytes().to_vec();
     if value == b"-" {
         value.clear();
         std::io::stdin().read_to_end(&mut value).into_diagnostic().wrap_err("cannot read standard input")?;
     }
-    let answer =
-        Client::new(&args.server).send(Method::PUT, &path(&args.record)?, Some(&value))?.success()?;
-    say!("{}", if answer.status == 201 { "created" } else { "replaced" });
-    Ok(ExitCode::SUCCESS)
+    Ok(value)
+}
+
+/// Says under which number a write is kept that will be applied later.
+fn accepted(answer: &Answer) -> miette::Result<()> {
+    let told = answer.json()?;
+    say!("accepted as {}", told["receipt"].as_str().unwrap_or("?"));
+    Ok(())
 }
 
 pub(crate) fn delete(args: &RecordArgs) -> miette::Result<ExitCode> {
@@ -56,8 +73,11 @@ pub(crate) fn delete(args: &RecordArgs) -> miette::Result<ExitCode> {
     if answer.status == 404 {
         return absent(answer.success());
     }
-    answer.success()?;
-    say!("deleted");
+    let answer = answer.success()?;
+    match answer.status {
+        202 => accepted(&answer)?,
+        _ => say!("deleted"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -170,6 +170,10 @@ impl Doors {
         while let Some(ended) = doors.join_next().await {
             clean &= ended.into_diagnostic().wrap_err("a door broke down")?;
         }
+        for left in throughline.drain(limit).await {
+            clean &= left.pending == 0;
+            tracing::warn!("{left}");
+        }
         clean &= throughline.shut_down(limit).await;
         tracing::info!(clean, "stopped");
         Ok(clean)

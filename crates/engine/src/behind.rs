@@ -58,6 +58,7 @@ use crate::stats::BehindStats;
 
 pub use letter::DeadLetter;
 pub use progress::{PendingWrite, Progress};
+pub use record::journalled_resources;
 pub use recover::Recovered;
 
 /// Into how many lanes a resource's keys are divided. Part of the journal's format: a record belongs to a lane for good.

@@ -23,6 +23,7 @@ mod write;
 
 pub use behind::{
     Behind, BehindParts, BehindPolicy, DeadLetter, OnConflict, PendingWrite, Progress, Recovered,
+    journalled_resources,
 };
 pub use fence::{Fence, FenceParts, FenceTimes, NodeStanding};
 pub use invalidation::{Invalidation, InvalidationStats};

@@ -61,6 +61,8 @@ pub struct Opened {
     pub journal: Arc<LocalJournal>,
     /// Records that are not confirmed, in order.
     pub pending: Vec<(Position, Bytes)>,
+    /// The position of the next record: greater than that of every record it ever held.
+    pub next: Position,
     /// Bytes of a torn tail that were cut off: something that had never been acknowledged.
     pub cut_bytes: u64,
 }
@@ -109,6 +111,7 @@ impl LocalJournal {
     /// As [`LocalJournal::open`].
     pub fn open_on(mut files: Box<dyn Files>, config: &LocalJournalConfig) -> Result<Opened> {
         let recovered = recover::recover(files.as_mut())?;
+        let next = Position(recovered.found.next);
         let segment_bytes = config.segment_bytes.max(4_096) as usize;
         let bytes_max = config.bytes_max.max(4 * segment_bytes as u64);
         let log =
@@ -130,7 +133,8 @@ impl LocalJournal {
                 .with_cause(error)
         })?;
         let journal = Self { shared, record_bytes_max: segment_bytes / 2, thread: Some(thread) };
-        Ok(Opened { journal: Arc::new(journal), pending: recovered.pending, cut_bytes: recovered.cut_bytes })
+        let (pending, cut_bytes) = (recovered.pending, recovered.cut_bytes);
+        Ok(Opened { journal: Arc::new(journal), pending, next, cut_bytes })
     }
 
     /// What it counts about itself.

@@ -78,6 +78,12 @@ pub(crate) const PATTERNS: &[&str] = &[
     "/metrics",
     "/healthz",
     "/readyz",
+    "/admin/journal",
+    "/admin/journal/{resource}",
+    "/admin/journal/{resource}/_drain",
+    "/admin/journal/{resource}/{number}",
+    "/admin/journal/{resource}/{number}/_retry",
+    "/admin/journal/{resource}/{number}/_discard",
     "/admin/resources",
     "/admin/resources/{resource}/_invalidate",
     "/admin/resources/{resource}/mode",
@@ -100,6 +106,12 @@ fn routes(state: Shared) -> Router {
         .route("/metrics", get(metrics::serve))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/admin/journal", get(admin::journal::list))
+        .route("/admin/journal/{resource}", get(admin::journal::resource))
+        .route("/admin/journal/{resource}/_drain", post(admin::journal::drain))
+        .route("/admin/journal/{resource}/{number}", get(admin::journal::letter))
+        .route("/admin/journal/{resource}/{number}/_retry", post(admin::journal::retry))
+        .route("/admin/journal/{resource}/{number}/_discard", post(admin::journal::discard))
         .route("/admin/resources", get(resources::list))
         .route("/admin/resources/{resource}/_invalidate", post(admin::invalidate_all))
         .route("/admin/resources/{resource}/mode", put(admin::set_mode).get(admin::mode))

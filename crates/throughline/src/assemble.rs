@@ -6,6 +6,7 @@
 //! cache, and in which order, is in `guard`. L1 is directly around its L2, so that a breaker and a tracer see one cache.
 
 mod about;
+mod behind;
 mod cache;
 mod feed;
 mod fence;
@@ -133,15 +134,32 @@ impl Assembly {
         notices.extend(sources.iter().flat_map(source::OpenSource::notices));
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
         let fences = Fences::open(&chosen, &sources, &caches, &surroundings).await?;
+        let journals = behind::Journals::open(&self.settings, &chosen, self.checking).await?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
         let mut members = Vec::with_capacity(chosen.len());
+        let opened = resource::Opened {
+            sources: &sources,
+            caches: &caches,
+            fences: &fences,
+            journals: journals.as_ref(),
+        };
         for settings in &chosen {
-            let resource = self.resource(settings, &sources, &caches, &fences, &surroundings, &mut notices);
+            let resource = self.resource(settings, &opened, &surroundings, &mut notices);
             let (listing, member) = resource.await?;
             listings.push(listing);
             members.push(member);
         }
         resource::introduce_siblings(&chosen, &listings);
+        if let Some(journals) = &journals {
+            journals.note_strangers(&chosen, &mut notices);
+        }
+        for (settings, listing) in chosen.iter().zip(&listings) {
+            if let Some(behind) = &listing.behind {
+                behind::start(behind, settings.behind.schedule.clone(), &surroundings);
+            }
+        }
+        let behinds: Vec<_> = listings.iter().filter_map(|listing| listing.behind.clone()).collect();
+        let kept = journals.map(|journals| journals.handles());
         let journal =
             journal::keep_owed(&self.settings, &chosen, &listings, &caches, &mut notices, self.checking)
                 .await?;
@@ -154,7 +172,9 @@ impl Assembly {
             let caches = caches.iter().flat_map(cache::OpenCache::gauges);
             let sources = sources.iter().flat_map(source::OpenSource::gauges);
             let feeds = feeds.iter().flat_map(feed::OpenFeed::gauges);
-            let journals = journal.iter().flat_map(|journal| journal::gauges(journal));
+            let journals = journal.iter().flat_map(|journal| journal::gauges(journal::FOLDER, journal));
+            let kept = kept.iter().flatten().flat_map(|(name, journal)| journal::gauges(name, journal));
+            let behinds = behinds.iter().flat_map(|behind| behind::gauges(behind));
             let transactions = begun_on.iter().flat_map(|source| transaction::gauges(source));
             caches
                 .chain(fences.gauges())
@@ -162,6 +182,8 @@ impl Assembly {
                 .chain(transactions)
                 .chain(feeds)
                 .chain(journals)
+                .chain(kept)
+                .chain(behinds)
                 .chain(guards.iter().flat_map(SourceGuard::gauges))
                 .collect()
         };

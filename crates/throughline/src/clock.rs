@@ -27,6 +27,17 @@ impl Clock for BootClock {
     }
 }
 
+/// The time of day, in milliseconds since 1970, for ages that outlast this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Tick {
+        let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Realtime);
+        Tick::from_ms(u64::try_from(tv_sec).unwrap_or(0) * 1_000 + tv_nsec as u64 / 1_000_000)
+    }
+}
+
 /// The time of day, in seconds since 1970: the one time that two machines have in common, roughly.
 pub(crate) fn unix_s() -> u64 {
     u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)

@@ -8,19 +8,21 @@
 mod error;
 mod expand;
 mod file;
+mod schedule;
 mod secret;
 mod settings;
 mod size;
 
 pub use error::ConfigError;
 pub use file::{
-    CacheConfig, Config, L1Config, ListenConfig, MemcachedConfig, MemoryConfig, PlainConfig, ResourceConfig,
-    ServerConfig, SourceConfig, TablesConfig, TlsConfig,
+    BehindConfig, CacheConfig, Config, L1Config, ListenConfig, MemcachedConfig, MemoryConfig, PlainConfig,
+    ResourceConfig, ServerConfig, SourceConfig, TablesConfig, TlsConfig,
 };
+pub use schedule::Schedule;
 pub use secret::Secret;
 pub use settings::{
-    CacheKind, CacheSettings, L1Settings, Listen, MemcachedSettings, ResourceSettings, ServerSettings,
-    Settings, SourceKind, SourceSettings, TableChoice,
+    BehindSettings, CacheKind, CacheSettings, L1Settings, Listen, MemcachedSettings, ResourceSettings,
+    ServerSettings, Settings, SourceKind, SourceSettings, TableChoice,
 };
 pub use size::{ByteSize, Span};
 pub use throughline_caches::{Distribution, MemcachedCredentials, MemcachedTls};

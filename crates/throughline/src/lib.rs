@@ -44,7 +44,7 @@ pub use record_key::{KeyPart, RecordKey};
 pub use resource::{Resource, Versioned};
 pub use session::Session;
 pub use tasks::TrackedTasks;
-pub use throughline::{Gauge, Notice, Throughline};
+pub use throughline::{Gauge, Notice, Throughline, Undrained};
 pub use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Executed,
     Fill, Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use throughline_core::{Error, ErrorKind, PlainStore, Result};
+use throughline_core::{Error, ErrorKind, PlainStore, ResourceName, Result};
 
 use throughline_engine::{Fence, TransactionSource};
 
@@ -41,6 +41,28 @@ pub struct Notice {
     pub text: String,
     /// Whether something that was asked for cannot be had now.
     pub is_fault: bool,
+}
+
+/// What a resource's journal keeps when its daemon stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undrained {
+    /// The resource.
+    pub resource: ResourceName,
+    /// Accepted writes that are not applied.
+    pub pending: usize,
+    /// Dead letters.
+    pub letters: usize,
+}
+
+impl fmt::Display for Undrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resource, pending, letters } = self;
+        write!(
+            f,
+            "resource `{resource}`: {pending} accepted writes and {letters} dead letters stay in the journal, for the \
+             next start with this data_dir"
+        )
+    }
 }
 
 type Gauges = Box<dyn Fn() -> Vec<Gauge> + Send + Sync>;
@@ -211,6 +233,29 @@ impl Throughline {
     /// Background work, for doors that need some.
     pub fn tasks(&self) -> &TrackedTasks {
         &self.inner.tasks
+    }
+
+    /// Applies what was accepted, within `limit`, and gives up the resources of which nothing is left, so that another
+    /// daemon may have them. Call it after the doors are closed. What is left.
+    pub async fn drain(&self, limit: Duration) -> Vec<Undrained> {
+        let behinds: Vec<_> = self.listings().iter().filter_map(|listing| listing.behind.clone()).collect();
+        let drained = behinds.iter().map(|behind| async move {
+            let _ = tokio::time::timeout(limit, behind.drain()).await;
+            let released = tokio::time::timeout(limit, behind.release()).await;
+            if let Ok(Err(error)) = &released {
+                tracing::warn!(resource = %behind.resource(), %error, "the resource could not be given up");
+            }
+            let (pending, letters) = (behind.pending_count(), behind.letter_count());
+            let resource = behind.resource().clone();
+            (pending + letters > 0).then_some(Undrained { resource, pending, letters })
+        });
+        let mut left = Vec::new();
+        // One after the other is enough: each drains by itself meanwhile.
+        behinds.iter().for_each(|behind| behind.start_drain());
+        for drained in drained {
+            left.extend(drained.await);
+        }
+        left
     }
 
     /// Stops the background work; call it after the doors are closed. Whether all of it ended within `limit`.

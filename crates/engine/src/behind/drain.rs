@@ -177,7 +177,9 @@ impl Behind {
         let mut state = cell.state.lock();
         let attempts = state.trouble.as_ref().map_or(0, |trouble| trouble.attempts) + 1;
         let doubled = first.saturating_mul(1 << (attempts - 1).min(32)).min(last).max(1);
-        let pause_ms = doubled - self.parts.rng.below(doubled / 2 + 1);
+        let chosen = doubled - self.parts.rng.below(doubled / 2 + 1);
+        // A source that says when to come back is not asked before.
+        let pause_ms = error.retry_after_ms().map_or(chosen, |asked| asked.clamp(chosen, last.max(chosen)));
         let next = self.parts.clock.now().after_ms(pause_ms);
         if attempts == 1 {
             tracing::warn!(lane = %cell.lane, %error, "accepted writes cannot be applied now, and are tried again");

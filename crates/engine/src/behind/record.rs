@@ -160,6 +160,17 @@ fn strange() -> Error {
     Error::new(ErrorKind::Corrupt, "read the journal of accepted writes", detail)
 }
 
+/// The resources of which a journal holds accepted writes, by name; what cannot be read is passed over.
+pub fn journalled_resources(pending: &[(Position, Bytes)]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for kept in pending.iter().filter_map(|(_, bytes)| decode(bytes).ok()) {
+        if !names.contains(&kept.resource) {
+            names.push(kept.resource);
+        }
+    }
+    names
+}
+
 /// Whether a record is of this resource.
 pub(super) fn is_of(resource: &ResourceName, name: &str) -> bool {
     resource.as_str() == name

@@ -2,6 +2,7 @@
 //! `/admin/…`: what an operator reads and changes while the daemon runs.
 
 mod invalidate;
+pub(crate) mod journal;
 mod mode;
 mod stats;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `GET /openapi.json`: an OpenAPI 3.1 document, made from the resources and their columns.
 
+mod behind_paths;
 mod daemon_paths;
 mod record_paths;
 mod schema;
@@ -50,6 +51,7 @@ pub(crate) fn document(listings: &[Listing], has_token: bool) -> Value {
         }
     }
     daemon_paths::add(&mut paths);
+    behind_paths::add(&mut paths);
     schemas.insert(schema::PROBLEM.to_owned(), schema::problem());
     let problem = json!({
         "description": "What went wrong",

@@ -14,7 +14,7 @@ use crate::listing::Listing;
 use crate::throughline::{Gauge, Notice};
 
 /// The folder in `data_dir`.
-const FOLDER: &str = "invalidations";
+pub(super) const FOLDER: &str = "invalidations";
 
 /// Opens the journal if there is a use for one, and owes again what an earlier process left in it: before anything is
 /// served, or else an old entry could be.
@@ -78,11 +78,12 @@ fn replay(owing: &[&Arc<Space>], journal: &Arc<LocalJournal>, pending: &[(Positi
 }
 
 /// What the journal counts about itself.
-pub(super) fn gauges(journal: &LocalJournal) -> Vec<Gauge> {
+pub(super) fn gauges(name: &str, journal: &LocalJournal) -> Vec<Gauge> {
     let stats = journal.stats();
+    let backend = name;
     let gauge = |name, meaning, number| Gauge {
         role: "journal",
-        backend: FOLDER.to_owned(),
+        backend: backend.to_owned(),
         node: None,
         name,
         meaning,

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Access, Level, Member, ResourceName, Scope};
-use throughline_engine::{Generations, Policy, Space, SpaceParts};
+use throughline_core::{Access, Fingerprint, Level, Loader, Member, ResourceName, Scope, Writer};
+use throughline_engine::{Behind, Generations, Policy, Space, SpaceParts};
 use throughline_sources::sql;
 
+use super::behind::Journals;
 use super::cache::OpenCache;
 use super::fence::Fences;
 use super::level::{self, Decision, Facts};
@@ -77,17 +78,25 @@ fn no_table(source: &OpenSource, name: &str) -> ConfigError {
     }
 }
 
+/// What resources are made over.
+pub(super) struct Opened<'a> {
+    pub(super) sources: &'a [OpenSource],
+    pub(super) caches: &'a [OpenCache],
+    pub(super) fences: &'a Fences,
+    /// Of accepted writes, if a resource is written behind.
+    pub(super) journals: Option<&'a Journals>,
+}
+
 impl Assembly {
     /// One resource: its table, its level, its parts; and its number at its source.
     pub(super) async fn resource(
         &self,
         settings: &ResourceSettings,
-        sources: &[OpenSource],
-        caches: &[OpenCache],
-        fences: &Fences,
+        opened: &Opened<'_>,
         surroundings: &Surroundings,
         notices: &mut Vec<Notice>,
     ) -> Result<(Listing, Option<Member>), ConfigError> {
+        let Opened { sources, caches, fences, journals } = *opened;
         let placed = |mistake: ConfigError| match settings.place.clone() {
             Some(place) if mistake.span.is_none() => mistake.at(place),
             _ => mistake,
@@ -122,33 +131,27 @@ impl Assembly {
         let decision = level::settle(settings.name.as_str(), settings.level, &facts).map_err(placed)?;
         let decision = decision.with_patience(settings.control_lost_ms);
         let generations = generations(settings, source, cache, fences, surroundings);
-        let space = self.space(settings, cache, &open, decision.level, generations, surroundings);
+        let sides = self.sides(settings, &open, journals, surroundings, notices).await.map_err(placed)?;
+        let behind = sides.behind.clone();
+        let space =
+            space(settings, cache, open.fingerprint, sides, decision.level, generations, surroundings);
+        if let Some(behind) = &behind {
+            behind.attach(&space);
+        }
         let others_seen = feed::others_seen(source, table, &open, settings);
         let about = About { others_seen, ..about(settings, source, cache, table, &decision) };
-        Ok((Listing { space, about, behind: None }, open.member))
+        Ok((Listing { space, about, behind }, open.member))
     }
 
-    fn space(
+    /// The two sides of a resource's source, with what stands before them.
+    async fn sides(
         &self,
         settings: &ResourceSettings,
-        cache: Option<&OpenCache>,
         open: &OpenTable,
-        level: Level,
-        generations: Generations,
+        journals: Option<&Journals>,
         surroundings: &Surroundings,
-    ) -> Arc<Space> {
-        let policy = Policy {
-            level,
-            read: settings.read,
-            write: settings.write,
-            access: settings.access,
-            ttl: settings.ttl,
-            staleness_ms_max: settings.staleness_ms_max,
-            copies_ms: cache.and_then(OpenCache::unchecked_ms).unwrap_or(0),
-            control_lost_ms: settings.control_lost_ms,
-            lease_wait_ms: settings.lease_wait_ms,
-            entry_bytes_max: settings.entry_bytes_max,
-        };
+        notices: &mut Vec<Notice>,
+    ) -> Result<Sides, ConfigError> {
         let guard = &surroundings.guards[settings.source];
         let loader = match &self.wrap_loader {
             Some(wrap) => wrap(open.loader.clone()),
@@ -158,22 +161,59 @@ impl Assembly {
             Some(wrap) => wrap(open.writer.clone()),
             None => open.writer.clone(),
         };
-        Space::new(SpaceParts {
-            name: settings.name.clone(),
-            loader: guard.loader(loader),
-            writer: Some(guard.writer(writer)),
-            cache: cache.map(|cache| cache.cache.clone()),
-            local: cache.and_then(|cache| cache.local.clone()),
-            nodes: cache.and_then(|cache| cache.nodes.clone()),
-            fingerprint: open.fingerprint,
-            generations,
-            policy,
-            clock: surroundings.clock.clone(),
-            rng: surroundings.rng.clone(),
-            tasks: Arc::new(surroundings.tasks.clone()),
-            bypass_rate: guard.bypass_rate.clone(),
-        })
+        let loader = guard.loader(loader);
+        let (Some(journals), Some(drain)) = (journals, &open.drain) else {
+            return Ok(Sides { loader, writer: guard.writer(writer), behind: None });
+        };
+        let behind = journals.resource(settings, loader, drain.clone(), surroundings, notices).await?;
+        Ok(Sides { loader: behind.loader(), writer: behind.writer(), behind: Some(behind) })
     }
+}
+
+/// What a resource is read from and written to.
+struct Sides {
+    loader: Arc<dyn Loader>,
+    writer: Arc<dyn Writer>,
+    /// Its accepted writes, if it is written behind; then both sides are theirs.
+    behind: Option<Arc<Behind>>,
+}
+
+fn space(
+    settings: &ResourceSettings,
+    cache: Option<&OpenCache>,
+    fingerprint: Fingerprint,
+    sides: Sides,
+    level: Level,
+    generations: Generations,
+    surroundings: &Surroundings,
+) -> Arc<Space> {
+    let policy = Policy {
+        level,
+        read: settings.read,
+        write: settings.write,
+        access: settings.access,
+        ttl: settings.ttl,
+        staleness_ms_max: settings.staleness_ms_max,
+        copies_ms: cache.and_then(OpenCache::unchecked_ms).unwrap_or(0),
+        control_lost_ms: settings.control_lost_ms,
+        lease_wait_ms: settings.lease_wait_ms,
+        entry_bytes_max: settings.entry_bytes_max,
+    };
+    Space::new(SpaceParts {
+        name: settings.name.clone(),
+        loader: sides.loader,
+        writer: Some(sides.writer),
+        cache: cache.map(|cache| cache.cache.clone()),
+        local: cache.and_then(|cache| cache.local.clone()),
+        nodes: cache.and_then(|cache| cache.nodes.clone()),
+        fingerprint,
+        generations,
+        policy,
+        clock: surroundings.clock.clone(),
+        rng: surroundings.rng.clone(),
+        tasks: Arc::new(surroundings.tasks.clone()),
+        bypass_rate: surroundings.guards[settings.source].bypass_rate.clone(),
+    })
 }
 
 /// Who decides on the generations of a resource's entries.

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use throughline_core::{
-    Access, ControlStore, Error, ErrorKind, Feed, Fingerprint, Loader, Member, Result, Transactions, Writer,
+    Access, ControlStore, Drain, Error, ErrorKind, Feed, Fingerprint, Loader, Member, Result, Transactions,
+    WriteStrategy, Writer,
 };
 use throughline_engine::Space;
 use throughline_sources::http::HttpSource;
@@ -79,6 +80,8 @@ pub(super) struct OpenTable {
     pub(super) member: Option<Member>,
     /// Whether an outbox tells which of its rows other programs change.
     pub(super) is_fed: bool,
+    /// What applies accepted writes, if that was asked for.
+    pub(super) drain: Option<Arc<dyn Drain>>,
 }
 
 pub(super) async fn open_all(
@@ -275,6 +278,7 @@ impl OpenSource {
         mapping: &TableMapping,
     ) -> Result<OpenTable> {
         let is_fed = self.fed_tables.contains(&mapping.table);
+        let is_behind = settings.write == WriteStrategy::WriteBehind;
         Ok(match &self.kind {
             Kind::Sqlite { source, .. } => {
                 let table = source.resource(mapping)?;
@@ -282,6 +286,7 @@ impl OpenSource {
                 // The locks that a load probes are in the memory of the process that owns the file.
                 let remedy = "serve it with --write or access = \"write\", if this is the only daemon that writes to it";
                 let no_locks = self.others_may_write().map(|why| Obstacle { why, remedy: remedy.to_owned() });
+                let drain = if is_behind { Some(table.drain().await?) } else { None };
                 OpenTable {
                     loader: table.clone(),
                     writer: table,
@@ -290,6 +295,7 @@ impl OpenSource {
                     no_writes: None,
                     is_fed,
                     member: Some(member),
+                    drain,
                 }
             }
             Kind::Mysql { source, .. } => {
@@ -297,6 +303,7 @@ impl OpenSource {
                 let remedy = "use an InnoDB table, and an account that may read with a lock";
                 let no_locks = table.strict_obstacle().map(|why| Obstacle { why, remedy: remedy.to_owned() });
                 let (fingerprint, member) = (table.fingerprint(), table.member());
+                let drain = if is_behind { Some(table.drain().await?) } else { None };
                 OpenTable {
                     loader: table.clone(),
                     writer: table,
@@ -305,9 +312,10 @@ impl OpenSource {
                     no_writes: None,
                     is_fed,
                     member: Some(member),
+                    drain,
                 }
             }
-            Kind::Postgres { source, .. } => postgres::table(source, mapping, is_fed).await?,
+            Kind::Postgres { source, .. } => postgres::table(source, mapping, is_fed, is_behind).await?,
             Kind::Http { source, tasks } => http::table(source, tasks, settings),
         })
     }

@@ -210,8 +210,10 @@ pub struct ResourceConfig {
     pub cache: Option<Spanned<String>>,
     /// `read-through` or `cache-aside`. Default: `read-through`.
     pub read: Option<Spanned<String>>,
-    /// `write-through` or `write-around`. Default: `write-through`.
+    /// `write-through`, `write-around` or `write-behind` (needs `data_dir`). Default: `write-through`.
     pub write: Option<Spanned<String>>,
+    /// When and how accepted writes are brought to the source, with `write = "write-behind"`.
+    pub behind: Option<Spanned<BehindConfig>>,
     /// `read` or `write`. Default: `read`.
     pub access: Option<Spanned<String>>,
     /// `strict` or `bounded`. Default: `strict` where it can be kept, else `bounded`.
@@ -242,6 +244,28 @@ pub struct ResourceConfig {
     pub flags_column: Option<Spanned<String>>,
     /// The column that counts a row's versions. Default: versions follow from the content.
     pub version_column: Option<Spanned<String>>,
+}
+
+/// How a resource is written behind.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BehindConfig {
+    /// How long a write waits, so that later ones of its key can take its place; `never` leaves it to `count`, `schedule`
+    /// and `throughline drain`. From 0 to 1 d. Default: 1 s, and `never` with a `schedule`.
+    pub delay: Option<Spanned<String>>,
+    /// At how many pending writes of a lane (an eighth of the keys) it waits no longer. Default: 1,000.
+    pub count: Option<Spanned<u32>>,
+    /// When else pending writes are applied, as five fields of cron in UTC: `0 3 * * *` is every day at three.
+    pub schedule: Option<Spanned<String>>,
+    /// The most writes of one transaction, from 1 to 500. Default: 500.
+    pub batch: Option<Spanned<u16>>,
+    /// How many batches may be at the source at once, from 1 to 8. Default: 2.
+    pub parallel: Option<Spanned<u16>>,
+    /// Whether only the newest of several pending writes of a key is applied. Default: true.
+    pub coalesce: Option<bool>,
+    /// What becomes of a write whose row others have changed since: `overwrite`, or `dead-letter`, for which the source is
+    /// read before each write that nothing is pending for. Default: `overwrite`.
+    pub on_conflict: Option<Spanned<String>>,
 }
 
 /// The plain space.

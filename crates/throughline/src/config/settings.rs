@@ -9,10 +9,11 @@ use std::path::PathBuf;
 
 use throughline_caches::{Distribution, MemcachedCredentials, MemcachedTls};
 use throughline_core::{Access, Level, NodeName, ReadStrategy, ResourceName, Ttl, WriteStrategy};
+use throughline_engine::BehindPolicy;
 use throughline_sources::http::{HttpConfig, HttpMapping};
 use throughline_sources::{Tls, TlsMode};
 
-use super::{Config, ConfigError, Secret};
+use super::{Config, ConfigError, Schedule, Secret};
 use crate::listing::Format;
 
 /// Everything that assembly needs.
@@ -200,6 +201,15 @@ pub struct ServerSettings {
     pub address: String,
 }
 
+/// How a resource is written behind.
+#[derive(Clone, Debug, Default)]
+pub struct BehindSettings {
+    /// When and how accepted writes are applied.
+    pub policy: BehindPolicy,
+    /// When else.
+    pub schedule: Option<Schedule>,
+}
+
 /// A resource that is served by name.
 #[derive(Clone, Debug)]
 pub struct ResourceSettings {
@@ -217,6 +227,8 @@ pub struct ResourceSettings {
     pub read: ReadStrategy,
     /// How a write reaches source and cache.
     pub write: WriteStrategy,
+    /// How it is written behind, if it is.
+    pub behind: BehindSettings,
     /// What may be done with its records.
     pub access: Access,
     /// The level that was asked for; `None` leaves it to what can be kept.
@@ -333,6 +345,7 @@ impl ResourceSettings {
             cache,
             read: policy.read,
             write: policy.write,
+            behind: BehindSettings::default(),
             access,
             level: None,
             ttl: policy.ttl,

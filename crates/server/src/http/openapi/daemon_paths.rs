@@ -69,7 +69,7 @@ fn mode() -> Value {
     })
 }
 
-fn operation(id: &str, summary: &str, media_type: &str) -> Value {
+pub(super) fn operation(id: &str, summary: &str, media_type: &str) -> Value {
     json!({
         "operationId": id,
         "tags": ["daemon"],

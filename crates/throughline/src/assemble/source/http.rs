@@ -75,6 +75,7 @@ pub(super) fn table(source: &HttpSource, tasks: &TrackedTasks, settings: &Resour
     OpenTable {
         fingerprint: resource.fingerprint(),
         loader: resource.clone(),
+        drain: Some(resource.clone()),
         writer: resource,
         no_locks: None,
         no_writes: None,

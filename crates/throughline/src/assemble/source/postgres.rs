@@ -66,6 +66,7 @@ pub(super) async fn table(
     source: &PostgresSource,
     mapping: &TableMapping,
     is_fed: bool,
+    is_behind: bool,
 ) -> Result<OpenTable> {
     let table = source.resource(mapping).await?;
     let remedy = "use a primary server, and an ordinary table without rules and row security";
@@ -74,6 +75,7 @@ pub(super) async fn table(
         "the account may not insert, update and delete: GRANT it these rights, or use access = \"read\"";
     let no_writes = (!table.may_write()).then(|| denied.to_owned());
     let fingerprint = table.fingerprint();
+    let drain = if is_behind { Some(table.drain().await?) } else { None };
     Ok(OpenTable {
         member: Some(table.member()),
         loader: table.clone(),
@@ -82,6 +84,7 @@ pub(super) async fn table(
         no_locks,
         no_writes,
         is_fed,
+        drain,
     })
 }
 

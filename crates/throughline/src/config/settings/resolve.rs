@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the file to the settings.
 
+mod behind;
 mod http;
 mod memcached;
 mod resource;

@@ -28,6 +28,16 @@ pub(super) fn resource(
     settings.place = Some(name.span());
     choose(&config.read, ReadStrategy::parse, ReadStrategy::ALL, &mut settings.read)?;
     choose(&config.write, WriteStrategy::parse, WriteStrategy::ALL, &mut settings.write)?;
+    if let Some(behind) = &config.behind {
+        if settings.write != WriteStrategy::WriteBehind {
+            return Err(ConfigError::new(
+                "`behind` says how a resource is written behind, and this one is not",
+            )
+            .at(behind.span())
+            .help("add write = \"write-behind\", or leave `behind` out"));
+        }
+        settings.behind = super::behind::behind(behind.get_ref())?;
+    }
     choose(&config.access, Access::parse, Access::ALL, &mut settings.access)?;
     if config.level.is_some() {
         let mut level = Level::Strict;
@@ -39,6 +49,11 @@ pub(super) fn resource(
     if let Some(staleness) = &config.max_staleness {
         settings.staleness_ms_max = span_ms(staleness, 1_000, 86_400_000)?;
         settings.is_staleness_asked = true;
+    }
+    if settings.write == WriteStrategy::WriteBehind && settings.access == Access::Read {
+        return Err(ConfigError::new("a resource that may not be changed cannot be written behind")
+            .at(name.span())
+            .help("add access = \"write\""));
     }
     if let Some(choice) = &config.on_control_lost {
         settings.control_lost_ms = control_lost_ms(choice, settings.level)?;

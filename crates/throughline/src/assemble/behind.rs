@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The journals of accepted writes, and the resources that are written behind.
+
+mod identity;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use throughline_core::{Drain, Loader, Owner, Position, ResourceName, WriteStrategy};
+use throughline_engine::{Behind, BehindParts};
+use throughline_journals::{LocalJournal, LocalJournalConfig, Opened};
+
+use super::Surroundings;
+use super::source::mistake;
+use crate::clock::WallClock;
+use crate::config::{ConfigError, ResourceSettings, Schedule, Settings};
+use crate::throughline::{Gauge, Notice};
+
+/// The folder in `data_dir`.
+const FOLDER: &str = "journal";
+
+/// What is kept for all resources that are written behind.
+pub(super) struct Journals {
+    owner: Owner,
+    writes: Opened,
+    letters: Opened,
+}
+
+impl Journals {
+    /// Opens the journals if a resource is written behind.
+    pub(super) async fn open(
+        settings: &Settings,
+        chosen: &[ResourceSettings],
+        checking: bool,
+    ) -> Result<Option<Self>, ConfigError> {
+        let is_behind = |resource: &&ResourceSettings| resource.write == WriteStrategy::WriteBehind;
+        let Some(first) = chosen.iter().find(is_behind) else { return Ok(None) };
+        if !settings.is_data_kept {
+            let mistake = ConfigError::new(format!(
+                "resource `{}` is written behind, and its accepted writes need a folder of this daemon's own",
+                first.name
+            ));
+            let mistake = mistake.help("set `data_dir` to a folder on a disk that keeps what it has synced");
+            return Err(match first.place.clone() {
+                Some(place) => mistake.at(place),
+                None => mistake,
+            });
+        }
+        if checking {
+            // A daemon may be running with them.
+            return Ok(None);
+        }
+        let folder = settings.data_dir.join(FOLDER);
+        let opened = tokio::task::spawn_blocking(move || Self::open_in(&folder)).await;
+        opened.expect("opening a journal does not panic").map(Some)
+    }
+
+    fn open_in(folder: &Path) -> Result<Self, ConfigError> {
+        let open = |name: &str| {
+            LocalJournal::open(&LocalJournalConfig::new(folder.join(name))).map_err(|error| {
+                ConfigError::new(error.to_string()).help(
+                    "one process at a time uses the journal: `throughline drain` and `throughline journal` ask the \
+                     daemon that has it",
+                )
+            })
+        };
+        let writes = open("writes")?;
+        let letters = open("letters")?;
+        let owner = identity::owner(folder)?;
+        Ok(Self { owner, writes, letters })
+    }
+
+    /// A resource's write-behind side, with what was pending.
+    pub(super) async fn resource(
+        &self,
+        settings: &ResourceSettings,
+        loader: Arc<dyn Loader>,
+        drain: Arc<dyn Drain>,
+        surroundings: &Surroundings,
+        notices: &mut Vec<Notice>,
+    ) -> Result<Arc<Behind>, ConfigError> {
+        let parts = BehindParts {
+            resource: settings.name.clone(),
+            loader,
+            drain,
+            owner: self.owner.clone(),
+            journal: self.writes.journal.clone(),
+            letters: self.letters.journal.clone(),
+            policy: settings.behind.policy.clone(),
+            clock: surroundings.clock.clone(),
+            wall: Arc::new(WallClock),
+            rng: surroundings.rng.clone(),
+            tasks: Arc::new(surroundings.tasks.clone()),
+        };
+        let next = self.writes.next;
+        let opened = Behind::open(parts, &self.writes.pending, &self.letters.pending, next).await;
+        let recovered = opened.map_err(|error| mistake(&error))?;
+        let mut say = |text, is_fault| notices.push(Notice { text, is_fault });
+        if recovered.pending_count > 0 {
+            let count = recovered.pending_count;
+            say(
+                format!(
+                    "resource `{}`: {count} writes that an earlier run accepted are applied now",
+                    settings.name
+                ),
+                false,
+            );
+        }
+        let letter_count = recovered.behind.letter_count();
+        if letter_count > 0 {
+            say(
+                format!(
+                    "resource `{}`: {letter_count} dead letters wait for a decision: throughline journal list {}",
+                    settings.name, settings.name
+                ),
+                true,
+            );
+        }
+        Ok(recovered.behind)
+    }
+
+    /// Says what is kept of resources that are not written behind any more: it is not lost, and not applied.
+    pub(super) fn note_strangers(&self, chosen: &[ResourceSettings], notices: &mut Vec<Notice>) {
+        let is_known = |name: &str| {
+            chosen.iter().any(|settings| {
+                settings.write == WriteStrategy::WriteBehind && settings.name.as_str() == name
+            })
+        };
+        let mut strangers: Vec<String> = Vec::new();
+        let of = |pending: &[(Position, Bytes)]| throughline_engine::journalled_resources(pending);
+        for name in of(&self.writes.pending) {
+            if !is_known(&name) && !strangers.contains(&name) {
+                strangers.push(name);
+            }
+        }
+        for name in strangers {
+            let text = format!(
+                "the journal holds accepted writes of `{name}`, which is not written behind any more: they are kept and \
+                 not applied; serve it with write = \"write-behind\" until they are"
+            );
+            notices.push(Notice { text, is_fault: true });
+        }
+    }
+
+    /// The journals, to be asked what they count.
+    pub(super) fn handles(&self) -> [(&'static str, Arc<LocalJournal>); 2] {
+        [("writes", self.writes.journal.clone()), ("letters", self.letters.journal.clone())]
+    }
+}
+
+/// Starts to apply, by delay, number and schedule.
+pub(super) fn start(behind: &Arc<Behind>, schedule: Option<Schedule>, surroundings: &Surroundings) {
+    behind.start();
+    let Some(schedule) = schedule else { return };
+    let behind = Arc::downgrade(behind);
+    let work = async move {
+        loop {
+            let now_ms = throughline_core::Clock::now(&WallClock).as_ms();
+            let Some(next_ms) = schedule.next_ms(now_ms) else { return };
+            // Not in one go: the clock may be set meanwhile.
+            let left_ms = next_ms - now_ms;
+            tokio::time::sleep(Duration::from_millis(left_ms.min(60_000))).await;
+            if left_ms <= 60_000 {
+                let Some(behind) = behind.upgrade() else { return };
+                behind.start_drain();
+            }
+        }
+    };
+    let tasks = surroundings.tasks.clone();
+    throughline_core::Tasks::spawn(&tasks, "apply accepted writes by schedule", Box::pin(work));
+}
+
+/// What a resource's write-behind side counts.
+pub(super) fn gauges(behind: &Behind) -> Vec<Gauge> {
+    let mut gauges = Vec::new();
+    let resource: &ResourceName = behind.resource();
+    let mut gauge = |name, meaning, number| {
+        gauges.push(Gauge {
+            role: "behind",
+            backend: resource.to_string(),
+            node: None,
+            name,
+            meaning,
+            number,
+        });
+    };
+    gauge("pending", "Accepted writes that are not applied.", behind.pending_count() as u64);
+    gauge("oldest_age_ms", "Milliseconds since the oldest of them was accepted.", behind.oldest_age_ms());
+    gauge(
+        "dead_letters",
+        "Accepted writes that wait for an operator's decision.",
+        behind.letter_count() as u64,
+    );
+    behind.stats().for_each(&mut gauge);
+    gauges
+}
