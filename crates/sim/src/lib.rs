@@ -18,6 +18,7 @@ pub mod histogram;
 pub mod history;
 pub mod model;
 pub mod payload;
+pub mod power;
 pub mod report;
 pub mod scenario;
 pub mod sut;

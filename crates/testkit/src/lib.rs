@@ -15,8 +15,8 @@ mod servers;
 
 pub use clock::ManualClock;
 pub use fakes::{
-    FakeNodes, FlakyCache, MapControl, MapControlDoor, MapJournal, MapSource, RoutedCache, TestTasks,
-    TokioClock,
+    Disk, DiskOp, FakeNodes, FlakyCache, MapControl, MapControlDoor, MapJournal, MapSource, RoutedCache,
+    TestTasks, TokioClock,
 };
 pub use proxy::{Proxy, Way};
 pub use servers::{

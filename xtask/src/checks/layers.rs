@@ -53,8 +53,8 @@ const LAYERS: [Layer; 15] = [
     },
     Layer { name: SERVER, uses: &[CORE, WIRE, FACADE], tests_use: &[CACHES] },
     layer(CLI, &[CORE, FACADE, SERVER, BANK]),
-    layer(TESTKIT, &[CORE]),
-    layer(SIM, &[CORE, WIRE, ENGINE, CACHES, FACADE, TESTKIT]),
+    layer(TESTKIT, &[CORE, JOURNALS]),
+    layer(SIM, &[CORE, WIRE, ENGINE, CACHES, JOURNALS, FACADE, TESTKIT]),
     layer(
         BENCH,
         &[CORE, WIRE, RESILIENCE, ENGINE, CACHES, SOURCES, JOURNALS, FACADE, SERVER, CLI, TESTKIT, SIM],

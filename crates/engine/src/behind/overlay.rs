@@ -22,13 +22,22 @@ impl Behind {
     }
 
     /// What was accepted of a key, and whether the key is free to be filled.
-    fn look(&self, key: &Key, fill: bool) -> Look {
+    ///
+    /// # Errors
+    /// [`throughline_core::ErrorKind::InvalidKey`].
+    fn look(&self, key: &Key, fill: bool) -> Result<Look> {
+        // What was accepted is under the row's own key; another spelling of it is answered, and never filled.
+        let canonical = self.parts.loader.canonical(key)?;
+        let (key, fill) = match &canonical {
+            Canonical::Same => (key, fill),
+            Canonical::Other(canonical) => (canonical, false),
+        };
         let state = self.cell(key).state.lock();
         let fillable = fill && !state.is_written(key);
-        match state.shown(key) {
+        Ok(match state.shown(key) {
             Some((_, record)) => Look::Accepted(Loaded { record: record.clone(), fillable }),
             None => Look::Source { fillable },
-        }
+        })
     }
 }
 
@@ -45,7 +54,7 @@ impl Loader for BehindLoader {
     fn load<'a>(&'a self, key: &'a Key, intent: Intent) -> BoxFuture<'a, Result<Loaded>> {
         Box::pin(async move {
             intent.sent.trip();
-            match self.0.look(key, intent.fill) {
+            match self.0.look(key, intent.fill)? {
                 Look::Accepted(loaded) => Ok(loaded),
                 Look::Source { fillable } => {
                     let loaded = self.0.parts.loader.load(key, intent).await?;
@@ -58,7 +67,8 @@ impl Loader for BehindLoader {
     fn load_many<'a>(&'a self, keys: &'a [Key], intent: Intent) -> BoxFuture<'a, Result<Vec<Loaded>>> {
         Box::pin(async move {
             intent.sent.trip();
-            let looks: Vec<Look> = keys.iter().map(|key| self.0.look(key, intent.fill)).collect();
+            let looks: Vec<Look> =
+                keys.iter().map(|key| self.0.look(key, intent.fill)).collect::<Result<_>>()?;
             let asked = |look: &Look| matches!(look, Look::Source { .. });
             let wanted: Vec<Key> =
                 keys.iter().zip(&looks).filter(|(_, look)| asked(look)).map(|(key, _)| key.clone()).collect();

@@ -35,6 +35,20 @@ async fn an_accepted_write_is_read_at_once_even_without_its_entry_and_is_in_the_
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_spelling_of_the_key_shows_the_same_accepted_value() {
+    let house = House::new();
+    let daemon = house.daemon().await;
+    daemon.put("007", "seven").await;
+    assert_eq!(daemon.get("7").await.as_deref(), Some("seven"));
+    daemon.put("7", "sept").await;
+    assert_eq!(daemon.get("007").await.as_deref(), Some("sept"), "not in the source yet");
+    let many = daemon.space.get_many(&[key("07"), key("1")]).await;
+    assert_eq!(many[0].as_ref().unwrap().record().unwrap().value, "sept");
+    daemon.drain().await;
+    assert_eq!((house.source.row("7").as_deref(), house.source.row("007")), (Some("sept"), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_pending_writes_do_not_wait_for_the_delay() {
     let house = House::new();
     let policy = BehindPolicy { delay_ms: Some(3_600_000), count_max: 2, ..BehindPolicy::default() };

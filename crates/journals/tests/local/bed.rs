@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use throughline_core::{Journal as _, Position, Result};
 use throughline_journals::{LocalJournal, LocalJournalConfig, Opened};
 
-use crate::disk::Disk;
+use throughline_testkit::Disk;
 
 /// Small segments, so that there are many.
 pub(crate) fn config() -> LocalJournalConfig {

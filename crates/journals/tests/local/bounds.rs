@@ -5,7 +5,7 @@ use throughline_core::{ErrorKind, Journal as _};
 use throughline_journals::{LocalJournal, LocalJournalConfig};
 
 use crate::bed::{append_all, config, numbers, open, record};
-use crate::disk::Disk;
+use throughline_testkit::Disk;
 
 #[tokio::test(start_paused = true)]
 async fn beyond_its_entries_a_journal_refuses_and_forgets_nothing() {

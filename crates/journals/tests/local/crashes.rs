@@ -8,7 +8,7 @@ use proptest::{prop_assert_eq, proptest};
 use throughline_core::{Journal as _, Position, Rng};
 
 use crate::bed::{append_all, numbers, open};
-use crate::disk::Disk;
+use throughline_testkit::Disk;
 
 /// What may and what must be told by whoever opens the journal next.
 #[derive(Default)]

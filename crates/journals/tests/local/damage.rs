@@ -4,7 +4,7 @@
 use throughline_core::ErrorKind;
 
 use crate::bed::{append_all, numbers, open};
-use crate::disk::Disk;
+use throughline_testkit::Disk;
 
 /// A disk with 30 records in several segments, written one by one.
 async fn filled() -> Disk {

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use throughline_core::{ErrorKind, Journal as _};
 
 use crate::bed::{append_all, numbers, open, record};
-use crate::disk::{Disk, Op};
+use throughline_testkit::{Disk, DiskOp as Op};
 
 #[tokio::test]
 async fn a_sync_that_failed_poisons_the_journal_and_is_not_tried_again() {

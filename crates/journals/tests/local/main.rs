@@ -6,6 +6,5 @@ mod bed;
 mod bounds;
 mod crashes;
 mod damage;
-mod disk;
 mod faults;
 mod real;

@@ -2,6 +2,7 @@
 //! `throughline-sim`: searches the models, and runs daemons and controls against real servers under faults.
 
 mod chaos;
+mod journal;
 mod model;
 mod scenarios;
 
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Run daemons over real memcached and a real database under faults; exit 1 when a promise breaks.
     Chaos(chaos::ChaosArgs),
+    /// Take the power away from a journal of accepted writes again and again; exit 1 when one is lost, or a control keeps all.
+    Journal(journal::JournalArgs),
     /// Search every order of steps and faults of the protocol's models; exit 1 when a verdict is not the due one.
     Model(model::ModelArgs),
     /// Run the engine in worlds of paused time that each follow from a seed; exit 1 when a promise breaks.
@@ -31,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     let good = match Cli::parse().command {
         Command::Chaos(args) => chaos::chaos(&args),
+        Command::Journal(args) => journal::journal(&args),
         Command::Model(args) => model::model(&args),
         Command::Scenarios(args) => scenarios::scenarios(&args),
     };

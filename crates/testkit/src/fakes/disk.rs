@@ -13,16 +13,20 @@ const SECTOR: usize = 512;
 
 /// What can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
+pub enum Op {
+    /// Making a file.
     Create,
+    /// Writing to one.
     Write,
+    /// Syncing one.
     Sync,
+    /// Syncing the folder.
     SyncFolder,
 }
 
 /// A handle of the disk; a clone is another.
 #[derive(Clone, Debug)]
-pub(crate) struct Disk(Arc<Mutex<Platter>>);
+pub struct Disk(Arc<Mutex<Platter>>);
 
 #[derive(Debug, Default)]
 struct Platter {
@@ -46,64 +50,71 @@ struct Content {
 }
 
 impl Disk {
-    pub(crate) fn new() -> Self {
+    /// A disk that keeps what was synced.
+    pub fn new() -> Self {
         Self(Arc::default())
     }
 
     /// A disk on which a sync does nothing.
-    pub(crate) fn without_syncs() -> Self {
+    pub fn without_syncs() -> Self {
         let disk = Self::new();
         disk.0.lock().ignores_syncs = true;
         disk
     }
 
-    pub(crate) fn files(&self) -> Box<dyn Files> {
+    /// The disk as a journal sees it.
+    pub fn files(&self) -> Box<dyn Files> {
         Box::new(self.clone())
     }
 
     /// The next such operation fails; a write fails half-way.
-    pub(crate) fn fail_next(&self, op: Op, kind: ErrorKind) {
+    pub fn fail_next(&self, op: Op, kind: ErrorKind) {
         self.0.lock().failure = Some((op, kind));
     }
 
     /// Bytes that files may take.
-    pub(crate) fn set_room(&self, room: Option<u64>) {
+    pub fn set_room(&self, room: Option<u64>) {
         self.0.lock().room = room;
     }
 
-    pub(crate) fn power_off_after(&self, operations: u64) {
+    /// Takes the power away after so many operations; every later one fails.
+    pub fn power_off_after(&self, operations: u64) {
         self.0.lock().power_left = Some(operations);
     }
 
-    pub(crate) fn syncs(&self) -> u64 {
+    /// How often a file was synced.
+    pub fn syncs(&self) -> u64 {
         self.0.lock().syncs
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
+    /// The names of the files.
+    pub fn names(&self) -> Vec<String> {
         self.0.lock().folder.keys().cloned().collect()
     }
 
     /// Changes the bytes of a file, as if the disk had.
-    pub(crate) fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    pub fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut platter = self.0.lock();
         let id = platter.folder[name];
         change(&mut platter.contents[id].now);
         platter.contents[id].durable = platter.contents[id].now.clone();
     }
 
-    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
+    /// What is in a file.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
         let platter = self.0.lock();
         platter.contents[platter.folder[name]].now.clone()
     }
 
-    pub(crate) fn remove_file(&self, name: &str) {
+    /// Removes a file, for good.
+    pub fn remove_file(&self, name: &str) {
         let mut platter = self.0.lock();
         platter.folder.remove(name);
         platter.durable_folder.remove(name);
     }
 
     /// Takes the power away and gives it back: of what was not synced, chance keeps what it likes.
-    pub(crate) fn lose_power(&self, rng: &Rng) {
+    pub fn lose_power(&self, rng: &Rng) {
         let mut platter = self.0.lock();
         platter.power_left = None;
         platter.failure = None;
