@@ -5,12 +5,14 @@
 //!   and the outbox that brings other programs' writes.
 //! - [`fence`]: two daemons and a cache node that one of them may lose: reader leases, the control row,
 //!   generations, the identity of the node.
+//! - [`behind`]: the owner of accepted writes, its journal and overlay, and batches to the database.
 //!
 //! Each cache command and each statement is one step; whatever was sent may be late for ever. Beside what is
 //! implemented stand the usual ways of getting it wrong, which must be convicted: a model that finds nothing in
 //! those is broken. A verdict `holds` means: no order of steps within the budget breaks the promise, for this
 //! abstraction of the code. What is not modelled: several keys, several nodes, the length of time.
 
+pub mod behind;
 mod cases;
 pub mod fence;
 pub mod protocol;

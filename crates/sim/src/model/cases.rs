@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is searched, and the verdict that is due.
 
+mod behind;
 mod fence;
 mod protocol;
 
@@ -43,5 +44,6 @@ impl fmt::Debug for Case {
 pub fn cases() -> Vec<Case> {
     let mut cases = protocol::cases();
     cases.extend(fence::cases());
+    cases.extend(behind::cases());
     cases
 }

@@ -227,7 +227,7 @@ impl Daemon {
                 let mut ledger = ledger.lock();
                 ledger.next += 1;
                 let number = ledger.next;
-                let value = if number % 40 == 0 { Seen::Bad(number) } else { Seen::Number(number) };
+                let value = if number.is_multiple_of(40) { Seen::Bad(number) } else { Seen::Number(number) };
                 let known = Known { accepted: Seen::Nothing, unanswered: None };
                 ledger.keys.entry(key.clone()).or_insert(known).unanswered = Some(value);
                 let text = value.text().unwrap_or_default();

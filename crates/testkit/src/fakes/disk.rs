@@ -25,7 +25,7 @@ pub enum Op {
 }
 
 /// A handle of the disk; a clone is another.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Disk(Arc<Mutex<Platter>>);
 
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ struct Content {
 impl Disk {
     /// A disk that keeps what was synced.
     pub fn new() -> Self {
-        Self(Arc::default())
+        Self::default()
     }
 
     /// A disk on which a sync does nothing.
