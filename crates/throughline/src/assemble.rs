@@ -24,7 +24,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use throughline_caches::{PlainMemory, PlainMemoryConfig};
-use throughline_core::{Cache, Clock, Loader, PlainStore, Rng, Writer};
+use throughline_core::{Cache, Clock, Journal, Loader, PlainStore, Rng, Writer};
 use tokio::runtime::Handle;
 
 pub use install::{Installation, install, install_script};
@@ -47,6 +47,7 @@ pub struct Assembly {
     wrap_loader: Option<Wrap<dyn Loader>>,
     wrap_writer: Option<Wrap<dyn Writer>>,
     wrap_cache: Option<Wrap<dyn Cache>>,
+    wrap_journal: Option<Wrap<dyn Journal>>,
     checking: bool,
 }
 
@@ -70,7 +71,14 @@ impl std::fmt::Debug for Assembly {
 impl Assembly {
     /// An assembly of what `settings` name.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, wrap_loader: None, wrap_writer: None, wrap_cache: None, checking: false }
+        Self {
+            settings,
+            wrap_loader: None,
+            wrap_writer: None,
+            wrap_cache: None,
+            wrap_journal: None,
+            checking: false,
+        }
     }
 
     /// Wraps the read side of every resource's source, for tracing or for trying out faults.
@@ -98,6 +106,15 @@ impl Assembly {
         wrap: impl Fn(Arc<dyn Cache>) -> Arc<dyn Cache> + Send + Sync + 'static,
     ) -> Self {
         Self { wrap_cache: Some(Box::new(wrap)), ..self }
+    }
+
+    /// Wraps the journal of accepted writes, as each resource that is written behind sees it.
+    #[must_use]
+    pub fn wrap_journals(
+        self,
+        wrap: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync + 'static,
+    ) -> Self {
+        Self { wrap_journal: Some(Box::new(wrap)), ..self }
     }
 
     /// Only looks what would be served and at which level, and changes nothing: SQLite files are opened for

@@ -30,6 +30,7 @@ mod assemble;
 mod clock;
 pub mod config;
 mod listing;
+mod receipt;
 mod record_key;
 mod resource;
 mod session;
@@ -40,6 +41,7 @@ mod transaction;
 pub use assemble::{Assembly, Installation, OutboxPlan, install, install_script};
 pub use clock::MonotonicClock;
 pub use listing::{About, Field, Format, JsonType, Listing};
+pub use receipt::Receipt;
 pub use record_key::{KeyPart, RecordKey};
 pub use resource::{Resource, Versioned};
 pub use session::Session;
@@ -47,10 +49,10 @@ pub use tasks::TrackedTasks;
 pub use throughline::{Gauge, Notice, Throughline, Undrained};
 pub use throughline_core::{
     Access, BoxFuture, Cache, Canonical, Change, Clock, Condition, Effect, Entry, Error, ErrorKind, Executed,
-    Fill, Fingerprint, Hit, Intent, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark, Mode,
-    NodeName, Parameter, PlainItem, PlainStore, PlainStored, PlainWhen, Position, Prepared, ReadStrategy,
-    Record, Refusal, ResourceName, Result, Retry, Rng, Scope, Slot, Target, Tasks, Touch, Ttl, Version,
-    Write, WriteReceipt, WriteStrategy, Writer,
+    Fill, Fingerprint, Hit, Intent, Journal, Key, Lease, Level, Loaded, Loader, LocalCache, Lookup, Mark,
+    Mode, NodeName, Parameter, PlainItem, PlainStore, PlainStored, PlainWhen, Position, Prepared,
+    ReadStrategy, Record, Refusal, ResourceName, Result, Retry, Rng, Scope, Slot, Target, Tasks, Touch, Ttl,
+    Version, Write, WriteReceipt, WriteStrategy, Writer,
 };
 pub use throughline_engine::{
     Behind, BehindPolicy, Bypass, DeadLetter, Fence, FenceParts, FenceTimes, Generations, OnConflict,

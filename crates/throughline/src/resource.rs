@@ -11,9 +11,12 @@ use serde::de::DeserializeOwned;
 use throughline_core::{
     Change, Condition, Effect, Error, ErrorKind, Key, Mode, Record, Refusal, Result, Target, Version, Write,
 };
-use throughline_engine::Space;
+use throughline_engine::{Behind, Space};
 
+use crate::listing::Listing;
+use crate::receipt::Receipt;
 use crate::record_key::RecordKey;
+use crate::tasks::TrackedTasks;
 
 /// A record with the version that [`Resource::compare_and_set`] takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +32,20 @@ pub struct Versioned<V> {
 /// `K` is a number, a text, a tuple of these for a primary key of several columns, or a prepared [`Key`].
 pub struct Resource<K: ?Sized, V> {
     space: Arc<Space>,
+    /// Its accepted writes, if it is written behind.
+    behind: Option<Arc<Behind>>,
+    tasks: TrackedTasks,
     types: PhantomData<fn(&K) -> V>,
 }
 
 impl<K: ?Sized, V> Clone for Resource<K, V> {
     fn clone(&self) -> Self {
-        Self { space: self.space.clone(), types: PhantomData }
+        Self {
+            space: self.space.clone(),
+            behind: self.behind.clone(),
+            tasks: self.tasks.clone(),
+            types: PhantomData,
+        }
     }
 }
 
@@ -45,8 +56,13 @@ impl<K: ?Sized, V> fmt::Debug for Resource<K, V> {
 }
 
 impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
-    pub(crate) fn new(space: Arc<Space>) -> Self {
-        Self { space, types: PhantomData }
+    pub(crate) fn new(listing: &Listing, tasks: &TrackedTasks) -> Self {
+        Self {
+            space: listing.space.clone(),
+            behind: listing.behind.clone(),
+            tasks: tasks.clone(),
+            types: PhantomData,
+        }
     }
 
     /// The same resource as bytes.
@@ -98,6 +114,42 @@ impl<K: RecordKey + ?Sized, V: Serialize + DeserializeOwned> Resource<K, V> {
             }
             Effect::Deleted { .. } | Effect::Refused(_) => Ok(None),
         }
+    }
+
+    /// Replaces the whole record, or inserts it, where it is written behind: ready when the write is on disk in the journal
+    /// and shown to readers. The receipt tells when it is applied.
+    ///
+    /// ```
+    /// # use throughline::{Resource, Result};
+    /// # async fn pay(payments: Resource<u64, String>, payment: String) -> Result<()> {
+    /// let receipt = payments.accept(&7, &payment).await?; // as quick as the disk; nothing that was accepted is lost
+    /// receipt.applied().await?; // as slow as the source; for whom it matters
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Configuration`] when the resource is not written behind. See [`Space::write`] for the others; nothing was
+    /// accepted, except for [`ErrorKind::OutcomeUnknown`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves open whether the write was accepted. If it was, it is applied as every other.
+    pub async fn accept(&self, key: &K, value: &V) -> Result<Receipt> {
+        let Some(behind) = &self.behind else {
+            let detail = format!(
+                "resource `{}` is not written behind; set write = \"write-behind\", or use `put`",
+                self.space.name()
+            );
+            return Err(Error::new(ErrorKind::Configuration, "accept a write", detail));
+        };
+        let effect = self.write(key, Some(value), Condition::Always).await?;
+        let position = match effect {
+            Effect::Accepted { receipt, .. } => receipt.position(),
+            Effect::Stored { .. } | Effect::Deleted { .. } | Effect::Refused(_) => None,
+        };
+        let position =
+            position.expect("a write behind without a condition is accepted when it is journalled");
+        Ok(Receipt::new(behind.clone(), position, self.tasks.clone()))
     }
 
     /// Inserts the record; `false` when there is one already.

@@ -33,6 +33,11 @@ impl TrackedTasks {
         self.tracker.close();
     }
 
+    /// Ready when work was told to stop.
+    pub(crate) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
     /// Stops all work at its next `.await` and waits for it, at most `limit`; whether all of it ended.
     pub async fn shut_down(&self, limit: Duration) -> bool {
         self.stop();

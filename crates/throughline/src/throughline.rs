@@ -195,7 +195,7 @@ impl Throughline {
             let detail = format!("there is no resource `{name}`; there are: {}", known.join(", "));
             return Err(Error::new(ErrorKind::Configuration, "open a resource", detail));
         };
-        Ok(Resource::new(listing.space.clone()))
+        Ok(Resource::new(listing, &self.inner.tasks))
     }
 
     /// What a person should know before relying on this program: tables that are not served, and why.

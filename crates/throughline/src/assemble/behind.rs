@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use throughline_core::{Drain, Loader, Owner, Position, ResourceName, WriteStrategy};
+use throughline_core::{Drain, Journal, Loader, Owner, Position, ResourceName, WriteStrategy};
 use throughline_engine::{Behind, BehindParts};
 use throughline_journals::{LocalJournal, LocalJournalConfig, Opened};
 
@@ -72,12 +72,17 @@ impl Journals {
         Ok(Self { owner, writes, letters })
     }
 
+    /// Where accepted writes are kept.
+    pub(super) fn of_writes(&self) -> Arc<dyn Journal> {
+        self.writes.journal.clone()
+    }
+
     /// A resource's write-behind side, with what was pending.
     pub(super) async fn resource(
         &self,
         settings: &ResourceSettings,
-        loader: Arc<dyn Loader>,
-        drain: Arc<dyn Drain>,
+        (loader, drain): (Arc<dyn Loader>, Arc<dyn Drain>),
+        journal: Arc<dyn Journal>,
         surroundings: &Surroundings,
         notices: &mut Vec<Notice>,
     ) -> Result<Arc<Behind>, ConfigError> {
@@ -86,7 +91,7 @@ impl Journals {
             loader,
             drain,
             owner: self.owner.clone(),
-            journal: self.writes.journal.clone(),
+            journal,
             letters: self.letters.journal.clone(),
             policy: settings.behind.policy.clone(),
             clock: surroundings.clock.clone(),

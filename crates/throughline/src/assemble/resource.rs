@@ -165,7 +165,12 @@ impl Assembly {
         let (Some(journals), Some(drain)) = (journals, &open.drain) else {
             return Ok(Sides { loader, writer: guard.writer(writer), behind: None });
         };
-        let behind = journals.resource(settings, loader, drain.clone(), surroundings, notices).await?;
+        let journal = match &self.wrap_journal {
+            Some(wrap) => wrap(journals.of_writes()),
+            None => journals.of_writes(),
+        };
+        let sides = (loader, drain.clone());
+        let behind = journals.resource(settings, sides, journal, surroundings, notices).await?;
         Ok(Sides { loader: behind.loader(), writer: behind.writer(), behind: Some(behind) })
     }
 }
