@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line.
 
+mod demo;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use throughline::{NodeName, ResourceName};
+
+pub(crate) use demo::{DemoArgs, PaymentArgs, Story};
 
 /// Sits between an application and its database, answers reads from a cache, sends writes to the database
 /// by the strategy you choose, and keeps the two in agreement.
@@ -22,6 +26,7 @@ Try it:
   curl -i http://127.0.0.1:8311/v1/person/1        twice: a miss, then a hit
   printf 'get person:1\\r\\nquit\\r\\n' | nc 127.0.0.1 11311
   throughline demo                                 the strategies against a slow source, with a trace
+  throughline demo payment                         write-behind against a slow bank that fails
 
 Your own database:
   throughline check mysql://me@127.0.0.1:3306/shop what would be served, and how well; changes nothing
@@ -297,16 +302,6 @@ pub(crate) struct StatsArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct DemoArgs {
-    /// How long the slow source takes to read, in milliseconds
-    #[arg(long, default_value_t = 600)]
-    pub(crate) read_ms: u64,
-    /// How long the slow source takes to write, in milliseconds
-    #[arg(long, default_value_t = 800)]
-    pub(crate) write_ms: u64,
 }
 
 #[cfg(test)]

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `demo`: the strategies at work against a slow source, with a trace of who was called when.
 
+mod payment;
+mod shown;
 mod slow;
 mod trace;
 mod traced_cache;
+mod traced_journal;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use miette::{IntoDiagnostic as _, miette};
 use throughline::config::Settings;
-use throughline::{
-    Assembly, Change, Condition, Key, Mode, ReadStrategy, Served, Space, Target, Write, WriteStrategy,
-};
+use throughline::{Assembly, Change, Condition, Mode, ReadStrategy, Space, Target, Write, WriteStrategy};
 
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, Story};
 use crate::serve::runtime;
+use shown::key;
 use slow::SlowSource;
 use trace::Trace;
 use traced_cache::TracedCache;
@@ -24,9 +27,14 @@ use traced_cache::TracedCache;
 const PERSON: &str = r#"{"id":1,"first_name":"Ada","last_name":"King"}"#;
 
 pub(crate) fn run(args: &DemoArgs) -> miette::Result<ExitCode> {
-    let folder = std::env::temp_dir().join(format!("throughline-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).into_diagnostic()?;
-    let told = runtime(None)?.block_on(async {
+    match &args.story {
+        None => strategies(args),
+        Some(Story::Payment(args)) => payment::run(args),
+    }
+}
+
+fn strategies(args: &DemoArgs) -> miette::Result<ExitCode> {
+    in_folder(|folder| async move {
         for (read, write) in [
             (ReadStrategy::CacheAside, WriteStrategy::WriteThrough),
             (ReadStrategy::ReadThrough, WriteStrategy::WriteAround),
@@ -41,7 +49,17 @@ pub(crate) fn run(args: &DemoArgs) -> miette::Result<ExitCode> {
         stage.switching().await?;
         stage.close().await;
         Ok(ExitCode::SUCCESS)
-    });
+    })
+}
+
+/// Tells a story that needs a folder of its own, which is gone afterwards.
+fn in_folder<F>(story: impl FnOnce(PathBuf) -> F) -> miette::Result<ExitCode>
+where
+    F: Future<Output = miette::Result<ExitCode>>,
+{
+    let folder = std::env::temp_dir().join(format!("throughline-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).into_diagnostic()?;
+    let told = runtime(None)?.block_on(story(folder.clone()));
     std::fs::remove_dir_all(&folder).into_diagnostic()?;
     told
 }
@@ -55,7 +73,7 @@ struct Stage {
 
 impl Stage {
     async fn open(
-        folder: &std::path::Path,
+        folder: &Path,
         args: &DemoArgs,
         read: ReadStrategy,
         write: WriteStrategy,
@@ -131,16 +149,7 @@ impl Stage {
     async fn read(&self, what: &str) -> miette::Result<()> {
         self.trace.say(what);
         let read = self.person.get(&key()).await.into_diagnostic()?;
-        let how = match read.served {
-            Served::Hit => "hit",
-            Served::Miss { stored: true } => "miss, stored",
-            Served::Miss { stored: false } => "miss, not stored",
-            Served::Bypass(_) => "past the cache",
-        };
-        let value = read
-            .record()
-            .map_or("absent".into(), |record| String::from_utf8_lossy(&record.value).into_owned());
-        self.trace.event("client", &format!("gets {value} ({how})"));
+        self.trace.event("client", &shown::read(&read));
         Ok(())
     }
 
@@ -152,10 +161,6 @@ impl Stage {
         self.trace.event("client", "has the acknowledgement");
         Ok(())
     }
-}
-
-fn key() -> Key {
-    Key::parse("1").expect("a key")
 }
 
 /// Runs futures side by side in this task.

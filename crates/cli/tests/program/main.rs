@@ -10,6 +10,7 @@
 mod behind;
 mod bounded;
 mod commands;
+mod demo;
 mod found;
 mod init;
 mod mistakes;

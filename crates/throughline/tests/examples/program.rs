@@ -25,6 +25,12 @@ pub(crate) struct Environment {
     pub(crate) level: &'static str,
 }
 
+impl Environment {
+    fn variables(&self) -> [(&str, &str); 3] {
+        [("DATABASE_URL", &self.database_url), ("MEMCACHED", &self.memcached), ("LEVEL", self.level)]
+    }
+}
+
 /// A running example, killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -37,14 +43,19 @@ pub(crate) struct Program {
 impl Program {
     /// Starts the example `name`, which takes commands, and returns it with what it says first.
     pub(crate) fn start(name: &str, environment: &Environment) -> (Self, String) {
-        let mut program = Self::launch(name, &["-"], environment);
+        let mut program = Self::launch(name, &["-"], &environment.variables());
         let first = program.answer();
         (program, first)
     }
 
     /// Runs the example `name` to the end of its own story, and returns what it says and logs.
     pub(crate) fn tell(name: &str, environment: &Environment) -> String {
-        let mut program = Self::launch(name, &[], environment);
+        Self::tell_with(name, &environment.variables())
+    }
+
+    /// The same with these variables of the environment.
+    pub(crate) fn tell_with(name: &str, variables: &[(&str, &str)]) -> String {
+        let mut program = Self::launch(name, &[], variables);
         let mut told = String::new();
         while let Ok(line) = program.lines.recv_timeout(LIMIT) {
             told.push_str(&line);
@@ -58,19 +69,18 @@ impl Program {
 
     /// Runs the example `name`, which cannot start, and returns what it says.
     pub(crate) fn fail(name: &str, environment: &Environment) -> String {
-        let mut program = Self::launch(name, &["-"], environment);
+        let mut program = Self::launch(name, &["-"], &environment.variables());
         let status = program.child.wait().expect("a child can be waited for");
         assert!(!status.success(), "{name} started");
         program.log()
     }
 
-    fn launch(name: &str, args: &[&str], environment: &Environment) -> Self {
+    fn launch(name: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = Scratch::new();
         let log = File::create(folder.join("log")).expect("a scratch folder can be written");
         let mut command = Command::new(built().join(name));
         command.args(args).current_dir(folder.path());
-        command.env("DATABASE_URL", &environment.database_url);
-        command.env("MEMCACHED", &environment.memcached).env("LEVEL", environment.level);
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("the example was built");
         let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
