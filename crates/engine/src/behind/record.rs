@@ -44,8 +44,9 @@ struct WireWrite<'a> {
     #[serde(borrow, with = "serde_bytes")]
     value: Option<&'a [u8]>,
     flags: u32,
-    /// `None` for any state of the row, no version for none.
-    base: Option<Option<u64>>,
+    /// The row's versions under which it is applied: nil for any state of the row, no version for no row. A list, because
+    /// `MessagePack` has one nil only, and an option in an option would be read as nil.
+    base: Option<Vec<u64>>,
     accepted_ms: u64,
 }
 
@@ -63,8 +64,8 @@ impl<'a> WireWrite<'a> {
             Change::Delete => (None, 0),
         };
         let base = match &kept.write.condition {
-            Condition::Absent => Some(None),
-            Condition::Unchanged(versions) => Some(versions.first().map(|version| version.0)),
+            Condition::Absent => Some(Vec::new()),
+            Condition::Unchanged(versions) => Some(versions.iter().map(|version| version.0).collect()),
             Condition::Always | Condition::Present => None,
         };
         Self {
@@ -87,8 +88,8 @@ impl<'a> WireWrite<'a> {
         };
         let condition = match self.base {
             None => Condition::Always,
-            Some(None) => Condition::Absent,
-            Some(Some(version)) => Condition::Unchanged(vec![Version(version)]),
+            Some(versions) if versions.is_empty() => Condition::Absent,
+            Some(versions) => Condition::Unchanged(versions.into_iter().map(Version).collect()),
         };
         let write = Write { target: Target::Key(key.clone()), change, condition };
         Some(Kept {
