@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use throughline_core::{
-    BoxFuture, Canonical, Condition, Effect, Error, ErrorKind, Intent, Key, Prepared, Record, Refusal,
-    Result, Retry, Sent, Target, Write, WriteReceipt, Writer,
+    BoxFuture, Canonical, Change, Condition, Effect, Error, ErrorKind, Intent, Key, Prepared, Record,
+    Refusal, Result, Retry, Sent, Target, Write, WriteReceipt, Writer,
 };
 use tokio::sync::oneshot;
 
@@ -107,15 +108,28 @@ async fn prepare(behind: &Arc<Behind>, writes: &[Write]) -> Result<Accepting> {
             continue;
         }
         let condition = base(behind.parts.policy.on_conflict, present.as_ref());
+        let (change, record) = owned(&write.change, record);
         if present.is_some() {
             present = Some(Present { record: record.clone(), is_ours: true });
         }
         let receipt = WriteReceipt::default();
         effects.push(Effect::Accepted { key: key.clone(), record: record.clone(), receipt: receipt.clone() });
-        let write = Write { target: Target::Key(key.clone()), change: write.change.clone(), condition };
+        let write = Write { target: Target::Key(key.clone()), change, condition };
         accepted.push(Acceptable { write, record, receipt });
     }
     Ok(Accepting { lock, effects, accepted })
+}
+
+/// The change and its record with bytes of their own, the same ones if they are equal: what a door gives is a piece of a
+/// buffer that may be far larger, and it is kept until it is applied.
+fn owned(change: &Change, record: Option<Record>) -> (Change, Option<Record>) {
+    let Change::Put { value, flags } = change else { return (Change::Delete, record) };
+    let value = Bytes::copy_from_slice(value);
+    let record = record.map(|record| Record {
+        value: if record.value == value { value.clone() } else { Bytes::copy_from_slice(&record.value) },
+        ..record
+    });
+    (Change::Put { value, flags: *flags }, record)
 }
 
 /// Why a condition does not hold.
@@ -215,11 +229,13 @@ async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
     }
     let mut state = cell.state.lock();
     let failure = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err().cloned());
+    // The drain looks at the oldest, at how many there are, and at what it was asked; waking it for anything else only costs.
+    let mut is_due = failure.is_some() || state.is_asked || state.len() >= behind.parts.policy.count_max;
     for ((ticket, outcome), acceptable) in outcomes.into_iter().zip(accepted) {
         match outcome {
             Ok(position) if failure.is_none() => {
                 acceptable.receipt.set(position);
-                state.accept(ticket, position, acceptable.record);
+                is_due |= state.accept(ticket, position, acceptable.record);
                 behind.note_position(position);
                 behind.stats.accepted.add(1);
             }
@@ -232,7 +248,9 @@ async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
         }
     }
     drop(state);
-    cell.due.notify_one();
+    if is_due {
+        cell.due.notify_one();
+    }
     match failure {
         None => Ok(()),
         Some(error) if error.kind() == ErrorKind::OutcomeUnknown => Err(error),

@@ -74,7 +74,7 @@ impl Behind {
         }
         match state.is_due(policy.delay_ms, policy.count_max, self.parts.wall.now()) {
             // What is due may still be on its way into the journal; then its arrival wakes the lane.
-            Due::Now if state.choose(policy.coalesce).is_none() => Due::Nothing,
+            Due::Now if !state.is_ready() => Due::Nothing,
             due => due,
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is pending in one lane. Nothing here waits.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use throughline_core::{AcceptedWrite, Error, Key, Owner, Position, Record, Tick, Watermark, Write};
 use tokio::sync::oneshot;
@@ -26,8 +26,20 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 struct Shown {
     is_written: bool,
-    /// By position: what was accepted and the source does not show yet, dead letters included. The last is what counts.
-    records: BTreeMap<Position, Option<Record>>,
+    /// In the order of their positions: what was accepted and the source does not show yet, dead letters included. The last
+    /// is what counts. Mostly one, so no tree, which would take ten times the room.
+    records: Vec<(Position, Option<Record>)>,
+}
+
+impl Shown {
+    fn add(&mut self, position: Position, record: Option<Record>) {
+        // A group's writes are accepted in their order; only a dead letter of an earlier process may come late.
+        let place = self.records.partition_point(|(known, _)| *known < position);
+        if self.records.is_empty() {
+            self.records.reserve_exact(1);
+        }
+        self.records.insert(place, (position, record));
+    }
 }
 
 /// A lane's part of what is pending.
@@ -120,7 +132,7 @@ impl LaneState {
 
     /// What readers see of the key, if the source does not count: a record, or that there is none.
     pub(super) fn shown(&self, key: &Key) -> Option<(Position, &Option<Record>)> {
-        self.keys.get(key)?.records.last_key_value().map(|(position, record)| (*position, record))
+        self.keys.get(key)?.records.last().map(|(position, record)| (*position, record))
     }
 
     /// Notes a write that is being appended; to be called in the order of the appends.
@@ -132,12 +144,13 @@ impl LaneState {
         ticket
     }
 
-    /// The append is done: the write is shown from now on.
-    pub(super) fn accept(&mut self, ticket: u64, position: Position, record: Option<Record>) {
+    /// The append is done: the write is shown from now on. Whether it is the oldest, whose arrival the drain waits for.
+    pub(super) fn accept(&mut self, ticket: u64, position: Position, record: Option<Record>) -> bool {
         let place = self.place(ticket);
         let item = &mut self.items[place];
         item.position = Some(position);
-        self.keys.entry(item.key.clone()).or_default().records.insert(position, record);
+        self.keys.entry(item.key.clone()).or_default().add(position, record);
+        place == 0
     }
 
     /// The append failed.
@@ -154,13 +167,13 @@ impl LaneState {
 
     /// Shows a record that was accepted by an earlier process, or is a dead letter.
     pub(super) fn show(&mut self, key: &Key, position: Position, record: Option<Record>) {
-        self.keys.entry(key.clone()).or_default().records.insert(position, record);
+        self.keys.entry(key.clone()).or_default().add(position, record);
     }
 
     /// Shows the key's records up to this position no longer.
     pub(super) fn hide(&mut self, key: &Key, to: Position) {
         if let Some(shown) = self.keys.get_mut(key) {
-            shown.records.retain(|position, _| *position > to);
+            shown.records.retain(|(position, _)| *position > to);
         }
         self.forget_if_idle(key);
     }
@@ -168,9 +181,14 @@ impl LaneState {
     /// Shows this one record no longer.
     pub(super) fn hide_one(&mut self, key: &Key, position: Position) {
         if let Some(shown) = self.keys.get_mut(key) {
-            shown.records.remove(&position);
+            shown.records.retain(|(known, _)| *known != position);
         }
         self.forget_if_idle(key);
+    }
+
+    /// Whether there is something to be applied: the oldest is not on its way into the journal any more.
+    pub(super) fn is_ready(&self) -> bool {
+        self.items.front().is_some_and(|item| item.position.is_some())
     }
 
     /// What is to be applied next: the oldest, up to the first that is still being appended.
@@ -208,17 +226,18 @@ impl LaneState {
             |item: &Pending| item.position.is_some_and(|position| position <= watermark.position);
         let count = self.items.iter().take_while(|item| is_settled(item)).count();
         let settled: Vec<Pending> = self.items.drain(..count).collect();
+        // Each key once, up to its last: a hot key has many.
+        let mut last: HashMap<&Key, Position> = HashMap::new();
         for item in &settled {
-            if !differing.contains(&item.key) {
-                self.hide_applied(&item.key, item.position.unwrap_or_default());
-            }
+            last.insert(&item.key, item.position.unwrap_or_default());
+        }
+        for key in differing {
+            last.remove(key);
+        }
+        for (key, position) in last {
+            self.hide(key, position);
         }
         settled
-    }
-
-    /// The write is in the source: it is not shown from here any more, nor is anything that it replaced.
-    fn hide_applied(&mut self, key: &Key, position: Position) {
-        self.hide(key, position);
     }
 
     /// Takes out one write, which becomes a dead letter. It is shown as before.
