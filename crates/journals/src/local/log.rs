@@ -4,8 +4,13 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 
+use foldhash::fast::RandomState;
+
 use super::files::{Files, SegmentFile};
 use super::segment::{self, HEADER_LEN, Header, Kind};
+
+/// Positions of entries. They are our own numbers, so nobody can choose them to collide, and there may be millions.
+pub(super) type Positions = HashSet<u64, RandomState>;
 
 /// What went wrong with a write.
 #[derive(Debug)]
@@ -52,7 +57,7 @@ pub(super) struct Log {
     current: Current,
     /// The position of the next entry.
     next: u64,
-    pending: HashSet<u64>,
+    pending: Positions,
     staged: Vec<u8>,
     staged_entries: u64,
 }
@@ -65,7 +70,7 @@ pub(super) fn name(number: u64) -> String {
 /// What recovery hands over.
 pub(super) struct Found {
     pub(super) sealed: VecDeque<Sealed>,
-    pub(super) pending: HashSet<u64>,
+    pub(super) pending: Positions,
     /// The number of the next segment, and the position of the next entry.
     pub(super) number: u64,
     pub(super) next: u64,

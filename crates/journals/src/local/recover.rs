@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an earlier process left: read, judged, made whole.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 
 use bytes::Bytes;
 use throughline_core::{Error, ErrorKind, Position, Result};
 
 use super::files::Files;
-use super::log::{Found, Sealed, name};
+use super::log::{Found, Positions, Sealed, name};
 use super::segment::{self, Header, HeaderFault, Kind, Tail};
 
 /// What the segments hold.
@@ -34,8 +34,12 @@ pub(super) fn recover(files: &mut dyn Files) -> Result<Recovered> {
     let Reading { sealed, entries, done, next, cut_bytes } = reading;
     // The number of one that was never used is taken again, or there would be a gap.
     let number = sealed.back().map_or_else(|| numbers.last().copied().unwrap_or(1), |last| last.number + 1);
-    let mut found = Found { sealed, pending: HashSet::new(), number, next: next.unwrap_or(1) };
-    let pending: Vec<_> = entries.into_iter().filter(|(position, _)| !done.contains(&position.0)).collect();
+    let mut found = Found { sealed, pending: Positions::default(), number, next: next.unwrap_or(1) };
+    let mut pending = entries;
+    if !done.is_empty() {
+        pending.retain(|(position, _)| !done.contains(&position.0));
+    }
+    found.pending.reserve(pending.len());
     for (Position(position), _) in &pending {
         found.pending.insert(*position);
         let after = found.sealed.partition_point(|sealed| sealed.first <= *position);
@@ -60,7 +64,7 @@ fn numbers(files: &mut dyn Files) -> Result<Vec<u64>> {
 struct Reading {
     sealed: VecDeque<Sealed>,
     entries: Vec<(Position, Bytes)>,
-    done: HashSet<u64>,
+    done: Positions,
     next: Option<u64>,
     cut_bytes: u64,
 }
