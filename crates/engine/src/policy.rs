@@ -26,6 +26,10 @@ pub struct Policy {
     /// How long other processes use copies of their own that a write of this one does not reach, in milliseconds (0 by
     /// default: there are none).
     pub copies_ms: u64,
+    /// Whether loads ask the source if a writer has their key (the default). Where they do not, an entry that is only
+    /// invalidated before the commit could be filled again with the old value by a reader in between, so write-around marks the
+    /// key until then.
+    pub probes: bool,
     /// For how long after its reader's lease has ended a strict resource still answers from the cache, in milliseconds
     /// (0 by default). Other daemons may go on writing meanwhile, so answers may be so old. For the case that the
     /// control tables do not answer; what is known to be fenced is never read.
@@ -46,6 +50,7 @@ impl Default for Policy {
             ttl: Ttl::default(),
             staleness_ms_max: 10_000,
             copies_ms: 0,
+            probes: true,
             control_lost_ms: 0,
             lease_wait_ms: 50,
             entry_bytes_max: 1024 * 1024,

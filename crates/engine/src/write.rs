@@ -70,8 +70,8 @@ async fn run(space: &Arc<Space>, writes: &[Write], commits: impl Fn() -> bool) -
             FirstHalf::Refused(effects) => return Ok(effects),
         };
         let manner = match space.policy().write {
-            WriteStrategy::WriteThrough | WriteStrategy::WriteBehind => write_through::MANNER,
-            WriteStrategy::WriteAround => write_around::MANNER,
+            WriteStrategy::WriteAround if space.policy().probes => write_around::MANNER,
+            _ => write_through::MANNER,
         };
         let (locked, why) = match locked.quarantine(space, manner).await {
             Ok(quarantined) if !commits() => {

@@ -159,6 +159,7 @@ impl Assembly {
             caches: &caches,
             fences: &fences,
             journals: journals.as_ref(),
+            chosen: &chosen,
         };
         for settings in &chosen {
             let resource = self.resource(settings, &opened, &surroundings, &mut notices);

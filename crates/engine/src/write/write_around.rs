@@ -10,7 +10,8 @@ use throughline_core::{Effect, Result};
 use super::quarantine::Quarantined;
 use crate::mark::Manner;
 
-/// What is done to the entry before the commit.
+/// What is done to the entry before the commit, where a load notices that its key is being written. Elsewhere it is marked, and the
+/// mark is taken away after the commit.
 pub(super) const MANNER: Manner = Manner::Invalidate;
 
 /// Commits. What bounded resources did not confirm is owed from here on.

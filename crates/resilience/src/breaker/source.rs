@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use throughline_core::{
-    BoxFuture, Canonical, ErrorKind, Intent, Key, Loaded, Loader, Prepared, Result, Write, Writer,
+    BoxFuture, Canonical, Claim, Drain, DrainBatch, Drained, ErrorKind, Intent, Key, Lane, Loaded, Loader,
+    Owner, Prepared, Record, Result, Undrained, Write, Writer,
 };
 
 use super::{Breaker, Health};
@@ -19,6 +20,11 @@ impl Breaker {
     /// `inner` behind this breaker.
     pub fn writer(&self, inner: Arc<dyn Writer>) -> Arc<dyn Writer> {
         Arc::new(BrokenWriter { breaker: self.clone(), inner })
+    }
+
+    /// `inner`, whose batches are refused while this is open. Claims are not: they are made once, at the start.
+    pub fn drain(&self, inner: Arc<dyn Drain>) -> Arc<dyn Drain> {
+        Arc::new(BrokenDrain { breaker: self.clone(), inner })
     }
 }
 
@@ -65,6 +71,50 @@ impl Writer for BrokenWriter {
             let prepared = self.inner.prepare(writes).await;
             pass.settle(write_health(&prepared));
             prepared
+        })
+    }
+}
+
+#[derive(Debug)]
+struct BrokenDrain {
+    breaker: Breaker,
+    inner: Arc<dyn Drain>,
+}
+
+impl Drain for BrokenDrain {
+    fn batch_max(&self) -> usize {
+        self.inner.batch_max()
+    }
+
+    fn check(&self, write: &Write) -> Result<Option<Record>> {
+        self.inner.check(write)
+    }
+
+    fn claim<'a>(
+        &'a self,
+        lanes: &'a [Lane],
+        owner: &'a Owner,
+        by_force: bool,
+    ) -> BoxFuture<'a, Result<Claim>> {
+        self.inner.claim(lanes, owner, by_force)
+    }
+
+    fn release<'a>(&'a self, lanes: &'a [Lane], owner: &'a Owner) -> BoxFuture<'a, Result<()>> {
+        self.inner.release(lanes, owner)
+    }
+
+    fn apply<'a>(&'a self, batch: DrainBatch<'a>) -> BoxFuture<'a, std::result::Result<Drained, Undrained>> {
+        Box::pin(async move {
+            let admitted = self.breaker.admit("apply accepted writes");
+            let pass = admitted.map_err(|error| Undrained { at: None, error })?;
+            let outcome = self.inner.apply(batch).await;
+            pass.settle(match &outcome {
+                Ok(_) => Health::Good,
+                Err(Undrained { error, .. }) if error.kind() == ErrorKind::Unavailable => Health::Bad,
+                // A batch is many statements: what takes long need not be the server's fault.
+                Err(_) => Health::Unknown,
+            });
+            outcome
         })
     }
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Cache, Clock, Loader, Rng, Writer};
+use throughline_core::{Cache, Clock, Drain, Loader, Rng, Writer};
 use throughline_resilience::{
     Breaker, BreakerConfig, BreakerState, Limit, LimitConfig, LimitStats, Rate, Retries, Timeouts,
     break_look_ups,
@@ -102,6 +102,11 @@ impl SourceGuard {
     pub(super) fn writer(&self, source: Arc<dyn Writer>) -> Arc<dyn Writer> {
         // As for loads, but never tried again.
         self.breaker.writer(self.writes.writer(self.timeouts.writer(source)))
+    }
+
+    /// Batches pause by themselves when they fail; what the other calls know of the source spares it those as well.
+    pub(super) fn drain(&self, source: Arc<dyn Drain>) -> Arc<dyn Drain> {
+        self.breaker.drain(source)
     }
 
     pub(super) fn gauges(&self) -> Vec<Gauge> {

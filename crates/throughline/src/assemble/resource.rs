@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use throughline_core::{Access, Fingerprint, Level, Loader, Member, ResourceName, Scope, Writer};
+use throughline_core::{
+    Access, Fingerprint, Level, Loader, Member, ResourceName, Scope, WriteStrategy, Writer,
+};
 use throughline_engine::{Behind, Generations, Policy, Space, SpaceParts};
 use throughline_sources::sql;
 
@@ -85,6 +87,8 @@ pub(super) struct Opened<'a> {
     pub(super) fences: &'a Fences,
     /// Of accepted writes, if a resource is written behind.
     pub(super) journals: Option<&'a Journals>,
+    /// All that are to be made.
+    pub(super) chosen: &'a [ResourceSettings],
 }
 
 impl Assembly {
@@ -96,7 +100,7 @@ impl Assembly {
         surroundings: &Surroundings,
         notices: &mut Vec<Notice>,
     ) -> Result<(Listing, Option<Member>), ConfigError> {
-        let Opened { sources, caches, fences, journals } = *opened;
+        let Opened { sources, caches, fences, journals, chosen } = *opened;
         let placed = |mistake: ConfigError| match settings.place.clone() {
             Some(place) if mistake.span.is_none() => mistake.at(place),
             _ => mistake,
@@ -109,6 +113,7 @@ impl Assembly {
         }
         let table = source.tables.iter().find(|table| table.name == settings.table);
         let table = table.ok_or_else(|| placed(no_table(source, &settings.table)))?;
+        refuse_behind(settings, table, chosen).map_err(placed)?;
         let open = source
             .resource(settings, &mapping(settings))
             .await
@@ -133,8 +138,8 @@ impl Assembly {
         let generations = generations(settings, source, cache, fences, surroundings);
         let sides = self.sides(settings, &open, journals, surroundings, notices).await.map_err(placed)?;
         let behind = sides.behind.clone();
-        let space =
-            space(settings, cache, open.fingerprint, sides, decision.level, generations, surroundings);
+        let settled = Settled { level: decision.level, probes: source.probes(), generations };
+        let space = space(settings, cache, open.fingerprint, sides, settled, surroundings);
         if let Some(behind) = &behind {
             behind.attach(&space);
         }
@@ -162,17 +167,26 @@ impl Assembly {
             None => open.writer.clone(),
         };
         let loader = guard.loader(loader);
-        let (Some(journals), Some(drain)) = (journals, &open.drain) else {
+        let is_behind = settings.write == WriteStrategy::WriteBehind;
+        let (Some(journals), Some(drain)) = (journals.filter(|_| is_behind), &open.drain) else {
             return Ok(Sides { loader, writer: guard.writer(writer), behind: None });
         };
         let journal = match &self.wrap_journal {
             Some(wrap) => wrap(journals.of_writes()),
             None => journals.of_writes(),
         };
-        let sides = (loader, drain.clone());
+        let sides = (loader, guard.drain(drain.clone()));
         let behind = journals.resource(settings, sides, journal, surroundings, notices).await?;
         Ok(Sides { loader: behind.loader(), writer: behind.writer(), behind: Some(behind) })
     }
+}
+
+/// What was found out about a resource.
+struct Settled {
+    level: Level,
+    /// Whether loads notice writers.
+    probes: bool,
+    generations: Generations,
 }
 
 /// What a resource is read from and written to.
@@ -188,12 +202,13 @@ fn space(
     cache: Option<&OpenCache>,
     fingerprint: Fingerprint,
     sides: Sides,
-    level: Level,
-    generations: Generations,
+    settled: Settled,
     surroundings: &Surroundings,
 ) -> Arc<Space> {
+    let Settled { level, probes, generations } = settled;
     let policy = Policy {
         level,
+        probes,
         read: settings.read,
         write: settings.write,
         access: settings.access,
@@ -280,6 +295,37 @@ fn about(
         remedy: decision.remedy.clone(),
         others_seen: String::new(),
     }
+}
+
+/// Why a resource over `table` cannot be written behind, if it cannot.
+fn refuse_behind(
+    settings: &ResourceSettings,
+    table: &sql::Table,
+    chosen: &[ResourceSettings],
+) -> Result<(), ConfigError> {
+    if settings.write != WriteStrategy::WriteBehind {
+        return Ok(());
+    }
+    let refused = |why: String, help: &str| {
+        Err(ConfigError::new(format!("resource `{}` cannot be written behind: {why}", settings.name))
+            .help(help))
+    };
+    if let Some(column) = table.key_columns().find(|column| !column.kind.is_exact()) {
+        let why = format!(
+            "its key column `{}` takes several spellings for the same, so an accepted write could be overlooked",
+            column.name
+        );
+        return refused(why, "give the column a binary collation, or use write = \"write-through\"");
+    }
+    let is_other = |other: &&ResourceSettings| {
+        other.name != settings.name && other.source == settings.source && other.table == settings.table
+    };
+    if let Some(other) = chosen.iter().find(is_other) {
+        let why =
+            format!("resource `{}` is over the same table and would not see what is accepted", other.name);
+        return refused(why, "serve the table by one resource");
+    }
+    Ok(())
 }
 
 /// Tells the resources over one table of each other.

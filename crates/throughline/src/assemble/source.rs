@@ -343,6 +343,11 @@ impl OpenSource {
         }
     }
 
+    /// Whether its loads notice that a writer has their key.
+    pub(super) fn probes(&self) -> bool {
+        !matches!(self.kind, Kind::Http { .. })
+    }
+
     /// Why no resource of it can be strict, whatever else is there.
     pub(super) fn never_strict(&self) -> Option<String> {
         matches!(self.kind, Kind::Http { .. })
