@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use miette::miette;
+use miette::{IntoDiagnostic as _, miette};
 use serde_json::Value;
 use throughline::{Assembly, Behind};
 use ureq::http::Method;
@@ -107,6 +107,8 @@ fn here(args: &DrainArgs, config: &Path) -> miette::Result<ExitCode> {
         };
         bar.end();
         for behind in &wanted {
+            // Another daemon may have it now.
+            behind.release().await.into_diagnostic()?;
             say!(
                 "{}  {} pending, {} dead letters; {} applied",
                 behind.resource(),

@@ -239,8 +239,8 @@ impl Behind {
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// Has everything applied that is pending now, without waiting for delay, number or schedule; ready when nothing is
-    /// pending any more. Waits as long as that takes: bound it by a time-out.
+    /// Has everything applied that is pending now, without waiting for delay, number or schedule; ready when that is so, and
+    /// no entry of it is left that differs from its row. Waits as long as that takes: bound it by a time-out.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] when the resource belongs to another daemon now.
@@ -249,21 +249,18 @@ impl Behind {
     /// Dropping it stops the waiting only.
     pub async fn drain(&self) -> Result<()> {
         let mut changed = self.changed.subscribe();
+        let asked: Vec<Option<u64>> = self.ask();
         loop {
             changed.mark_unchanged();
-            let mut is_empty = true;
-            for cell in &self.lanes {
-                let mut state = cell.state.lock();
+            let mut is_done = true;
+            for (cell, ticket) in self.lanes.iter().zip(&asked) {
+                let state = cell.state.lock();
                 if let Some(owner) = &state.lost {
                     return Err(self.lost(owner));
                 }
-                if state.len() > 0 {
-                    is_empty = false;
-                    state.is_asked = true;
-                    cell.due.notify_one();
-                }
+                is_done &= state.is_settled(*ticket);
             }
-            if is_empty {
+            if is_done {
                 return Ok(());
             }
             // The sender lives as long as this.
@@ -273,9 +270,24 @@ impl Behind {
 
     /// Has everything applied that is pending now; does not wait for it.
     pub fn start_drain(&self) {
-        for cell in &self.lanes {
-            cell.state.lock().is_asked = true;
+        self.ask();
+    }
+
+    /// Asks each lane for what it has; the newest ticket of each.
+    fn ask(&self) -> Vec<Option<u64>> {
+        let ask = |cell: &Arc<LaneCell>| {
+            let newest = cell.state.lock().ask();
             cell.due.notify_one();
+            newest
+        };
+        self.lanes.iter().map(ask).collect()
+    }
+
+    /// Drops the entries that an earlier process may have left behind, as far as the cache can be reached. To be called
+    /// before the resource is served.
+    pub async fn refresh(&self) {
+        for cell in &self.lanes {
+            self.drop_differing(cell).await;
         }
     }
 
@@ -284,7 +296,8 @@ impl Behind {
     /// # Errors
     /// Those of [`Drain::release`].
     pub async fn release(&self) -> Result<bool> {
-        if self.pending_count() > 0 || !self.letters.lock().is_empty() {
+        let differs = self.lanes.iter().any(|cell| cell.state.lock().has_differing());
+        if self.pending_count() > 0 || differs || !self.letters.lock().is_empty() {
             return Ok(false);
         }
         self.parts.drain.release(&self.lane_names(), &self.parts.owner).await?;

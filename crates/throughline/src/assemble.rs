@@ -169,7 +169,7 @@ impl Assembly {
         }
         resource::introduce_siblings(&chosen, &listings);
         if let Some(journals) = &journals {
-            journals.note_strangers(&chosen, &mut notices);
+            journals.refuse_strangers(&chosen, &mut notices)?;
         }
         for (settings, listing) in chosen.iter().zip(&listings) {
             if let Some(behind) = &listing.behind {

@@ -239,21 +239,20 @@ impl Throughline {
     /// daemon may have them. Call it after the doors are closed. What is left.
     pub async fn drain(&self, limit: Duration) -> Vec<Undrained> {
         let behinds: Vec<_> = self.listings().iter().filter_map(|listing| listing.behind.clone()).collect();
-        let drained = behinds.iter().map(|behind| async move {
-            let _ = tokio::time::timeout(limit, behind.drain()).await;
-            let released = tokio::time::timeout(limit, behind.release()).await;
+        // All drain by themselves meanwhile, so waiting for one after the other costs no time.
+        behinds.iter().for_each(|behind| behind.start_drain());
+        let mut left = Vec::new();
+        let deadline = tokio::time::Instant::now() + limit;
+        for behind in behinds {
+            let _ = tokio::time::timeout_at(deadline, behind.drain()).await;
+            let released = tokio::time::timeout_at(deadline, behind.release()).await;
             if let Ok(Err(error)) = &released {
                 tracing::warn!(resource = %behind.resource(), %error, "the resource could not be given up");
             }
             let (pending, letters) = (behind.pending_count(), behind.letter_count());
-            let resource = behind.resource().clone();
-            (pending + letters > 0).then_some(Undrained { resource, pending, letters })
-        });
-        let mut left = Vec::new();
-        // One after the other is enough: each drains by itself meanwhile.
-        behinds.iter().for_each(|behind| behind.start_drain());
-        for drained in drained {
-            left.extend(drained.await);
+            if pending + letters > 0 {
+                left.push(Undrained { resource: behind.resource().clone(), pending, letters });
+            }
         }
         left
     }

@@ -105,6 +105,12 @@ fn a_second_process_with_the_journal_is_refused_and_the_first_leaves_it_drained(
     assert!(!refused.status.success(), "{}", stdout(&refused));
     first.kill();
     assert!(rows(folder.path()).is_empty());
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("write-behind", "write-through").replace("behind = {", "# {"))
+        .unwrap();
+    let changed = run(&["serve", "--config", config.to_str().unwrap()]);
+    assert!(stderr(&changed).contains("holds accepted writes"), "{}", stderr(&changed));
+    std::fs::write(&config, text).unwrap();
     let drained = run(&drain);
     assert!(drained.status.success(), "{}", stderr(&drained));
     assert_eq!(rows(folder.path()), [(1, 100)], "without a daemon");

@@ -230,7 +230,7 @@ async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
     let mut state = cell.state.lock();
     let failure = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err().cloned());
     // The drain looks at the oldest, at how many there are, and at what it was asked; waking it for anything else only costs.
-    let mut is_due = failure.is_some() || state.is_asked || state.len() >= behind.parts.policy.count_max;
+    let mut is_due = failure.is_some() || state.is_asked() || state.len() >= behind.parts.policy.count_max;
     for ((ticket, outcome), acceptable) in outcomes.into_iter().zip(accepted) {
         match outcome {
             Ok(position) if failure.is_none() => {
@@ -250,6 +250,9 @@ async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
     drop(state);
     if is_due {
         cell.due.notify_one();
+    }
+    if failure.is_some() {
+        behind.note_change();
     }
     match failure {
         None => Ok(()),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use throughline_core::{
-    Applied, DrainBatch, Drained, Error, ErrorKind, Key, Owner, Retry, Undrained, Watermark,
+    Applied, DrainBatch, Drained, Error, ErrorKind, Key, Owner, Position, Retry, Undrained, Watermark,
 };
 
 use super::lane::{Chosen, Due, Pending};
@@ -54,6 +54,9 @@ async fn serve(behind: Weak<Behind>, cell: Arc<LaneCell>) {
                 }
             }
             Due::In(ms) => {
+                if let Some(behind) = behind.upgrade() {
+                    behind.drop_differing(&cell).await;
+                }
                 let _ = tokio::time::timeout(Duration::from_millis(ms), cell.due.notified()).await;
             }
             Due::Nothing => cell.due.notified().await,
@@ -67,23 +70,23 @@ impl Behind {
         let mut state = cell.state.lock();
         let policy = &self.parts.policy;
         if state.len() == 0 {
-            state.is_asked = false;
-        }
-        if !state.differing.is_empty() {
-            return Due::Now;
+            state.trouble = None;
         }
         match state.is_due(policy.delay_ms, policy.count_max, self.parts.wall.now()) {
             // What is due may still be on its way into the journal; then its arrival wakes the lane.
             Due::Now if !state.is_ready() => Due::Nothing,
+            Due::Nothing | Due::In(_) if state.has_differing() => Due::In(DIFFERING_PAUSE_MS),
             due => due,
         }
     }
 
     /// Applies one batch; how long to pause before the next.
     async fn turn(&self, cell: &LaneCell) -> Option<u64> {
-        let differs_still = !self.drop_differing(cell).await;
-        let chosen = cell.state.lock().choose(self.parts.policy.coalesce);
-        let Some(chosen) = chosen else { return differs_still.then_some(DIFFERING_PAUSE_MS) };
+        let chosen = {
+            let state = cell.state.lock();
+            // What may have been applied is given again as it was: a later write must not overtake it.
+            state.unanswered.clone().or_else(|| state.choose(self.parts.policy.coalesce))
+        }?;
         let outcome = {
             let _permit = self.permits.acquire().await.ok()?;
             let (lane, owner) = (&cell.lane, &self.parts.owner);
@@ -92,6 +95,7 @@ impl Behind {
             self.parts.drain.apply(batch).await
         };
         self.stats.batches.add(1);
+        cell.state.lock().unanswered = None;
         match outcome {
             Ok(Drained::Done(applied)) => {
                 let differing = chosen.writes.iter().zip(applied);
@@ -107,10 +111,11 @@ impl Behind {
                 let differing = past.filter_map(|accepted| accepted.key().cloned()).collect();
                 self.settle(cell, watermark, differing).await;
             }
-            Ok(Drained::Taken(owner)) => self.lose(cell, owner),
+            Ok(Drained::Taken(owner)) => self.lose(cell, &owner),
             Err(undrained) => return self.fail(cell, &chosen, undrained).await,
         }
-        (!self.drop_differing(cell).await).then_some(DIFFERING_PAUSE_MS)
+        self.drop_differing(cell).await;
+        None
     }
 
     /// Notes what a batch has applied.
@@ -120,7 +125,11 @@ impl Behind {
             state.trouble = None;
             state.batch_max = (state.batch_max * 2).min(self.batch_max());
             let settled = state.settle(watermark, &differing);
-            state.differing.extend(differing);
+            for item in &settled {
+                if differing.contains(&item.key) {
+                    state.differ(item.key.clone(), item.position.unwrap_or_default());
+                }
+            }
             settled
         };
         let applied = settled.iter().filter_map(|item| Some((&item.key, item.position?)));
@@ -148,6 +157,9 @@ impl Behind {
     async fn fail(&self, cell: &LaneCell, chosen: &Chosen, undrained: Undrained) -> Option<u64> {
         let Undrained { at, error } = undrained;
         self.stats.failures.add(1);
+        if error.kind() == ErrorKind::OutcomeUnknown {
+            cell.state.lock().unanswered = Some(chosen.clone());
+        }
         if !is_for_good(&error) {
             return Some(self.pause(cell, &error));
         }
@@ -190,44 +202,77 @@ impl Behind {
     }
 
     /// Somebody else owns the lane: nothing more is accepted or applied here.
-    fn lose(&self, cell: &LaneCell, owner: Owner) {
+    fn lose(&self, cell: &LaneCell, owner: &Owner) {
         tracing::error!(lane = %cell.lane, owner = %owner.name, "another daemon owns the lane now; what is pending here is not applied");
-        cell.state.lock().lost = Some(owner);
+        let waiters = {
+            let mut state = cell.state.lock();
+            state.lost = Some(owner.clone());
+            state.take_waiters()
+        };
+        waiters.into_iter().for_each(|waiter| drop(waiter.send(Some(self.lost(owner)))));
         cell.free.notify_waiters();
         self.note_change();
     }
 
-    /// Drops the entries of rows that are not what was accepted, and shows the source from then on; whether all are.
-    async fn drop_differing(&self, cell: &LaneCell) -> bool {
-        let (keys, to) = {
-            let mut state = cell.state.lock();
-            if state.differing.is_empty() {
-                return true;
+    /// Drops the entries that must go, and shows the source from then on; those that cannot be dropped now are tried again.
+    pub(super) async fn drop_differing(&self, cell: &LaneCell) {
+        loop {
+            // Nobody fills what is to be dropped.
+            let taken = cell.state.lock().take_differing(DROPPED_MAX);
+            if taken.is_empty() {
+                return;
             }
-            let keys = std::mem::take(&mut state.differing);
-            // Nobody fills what is to be dropped; a key that is being written now comes again.
-            let (keys, busy): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(|key| state.take_key(key));
-            state.differing = busy;
-            (keys, state.watermark.position)
-        };
-        let answers = match self.space.get().and_then(Weak::upgrade) {
-            Some(space) => space.invalidate_entries(&keys).await,
-            None => keys.iter().map(|_| Ok(())).collect(),
-        };
-        let mut state = cell.state.lock();
-        for (key, answer) in keys.into_iter().zip(answers) {
-            if answer.is_ok() {
-                state.hide(&key, to);
-            }
-            state.give_key(&key);
-            if answer.is_err() {
-                state.differing.push(key);
+            let keys: Vec<Key> = taken.iter().map(|(key, _)| key.clone()).collect();
+            let given_back = GivenBack { behind: self, cell, taken };
+            let answers = match self.space.get().and_then(Weak::upgrade) {
+                Some(space) => space.invalidate_entries(&keys).await,
+                None => keys.iter().map(|_| Ok(())).collect(),
+            };
+            if !given_back.settle(&answers) {
+                return;
             }
         }
-        let is_done = state.differing.is_empty();
+    }
+}
+
+/// How many entries are dropped in one go.
+const DROPPED_MAX: usize = 500;
+
+/// Keys that were taken to drop their entries. Dropped, it gives them back, and their entries must still go.
+struct GivenBack<'a> {
+    behind: &'a Behind,
+    cell: &'a LaneCell,
+    taken: Vec<(Key, Position)>,
+}
+
+impl GivenBack<'_> {
+    /// Shows the source where an entry is gone; whether all are.
+    fn settle(mut self, answers: &[throughline_core::Result<()>]) -> bool {
+        let taken = std::mem::take(&mut self.taken);
+        let mut state = self.cell.state.lock();
+        for ((key, position), answer) in taken.into_iter().zip(answers) {
+            match answer {
+                Ok(()) => {
+                    state.hide(&key, position);
+                    state.give_key(&key);
+                }
+                Err(_) => self.taken.push((key, position)),
+            }
+        }
+        self.taken.is_empty()
+    }
+}
+
+impl Drop for GivenBack<'_> {
+    fn drop(&mut self) {
+        let mut state = self.cell.state.lock();
+        for (key, position) in self.taken.drain(..) {
+            state.give_key(&key);
+            state.differ(key, position);
+        }
         drop(state);
-        cell.free.notify_waiters();
-        is_done
+        self.cell.free.notify_waiters();
+        self.behind.note_change();
     }
 }
 

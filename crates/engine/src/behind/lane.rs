@@ -50,12 +50,15 @@ pub(super) struct LaneState {
     items: VecDeque<Pending>,
     keys: HashMap<Key, Shown>,
     tickets: u64,
-    /// Whether what is pending is to be applied at once.
-    pub(super) is_asked: bool,
+    /// Up to which ticket what is pending is to be applied at once.
+    asked_to: Option<u64>,
     /// Why the last batch was not applied.
     pub(super) trouble: Option<Trouble>,
-    /// Keys whose rows are not what was accepted: their entries must go before the source is shown.
-    pub(super) differing: Vec<Key>,
+    /// Keys whose entries must go, and up to where the source is shown from then on: because the row is not what was accepted,
+    /// or because an earlier process may have left an entry. One for each key.
+    differing: HashMap<Key, Position>,
+    /// A batch of which nobody knows whether it was applied: it is given again as it was.
+    pub(super) unanswered: Option<Chosen>,
     /// Who has the lane instead.
     pub(super) lost: Option<Owner>,
     /// The most writes of the next batch: less than usual while a write is being found that spoils batches.
@@ -63,7 +66,7 @@ pub(super) struct LaneState {
 }
 
 /// What is to be applied next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chosen {
     pub(super) from: Watermark,
     pub(super) to: Position,
@@ -79,9 +82,10 @@ impl LaneState {
             items: VecDeque::new(),
             keys: HashMap::new(),
             tickets: 0,
-            is_asked: false,
+            asked_to: None,
             trouble: None,
-            differing: Vec::new(),
+            differing: HashMap::new(),
+            unanswered: None,
             lost: None,
             batch_max,
         }
@@ -240,6 +244,49 @@ impl LaneState {
         settled
     }
 
+    /// Asks for all that is pending now to be applied at once; the ticket of the newest of it, if there is any.
+    pub(super) fn ask(&mut self) -> Option<u64> {
+        self.asked_to = self.items.back().map(|item| item.ticket).or(self.asked_to);
+        self.items.back().map(|item| item.ticket)
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        self.items.front().is_some_and(|item| self.asked_to.is_some_and(|to| item.ticket <= to))
+    }
+
+    /// Whether everything up to this ticket is settled, and no entry of it is left that differs.
+    pub(super) fn is_settled(&self, ticket: Option<u64>) -> bool {
+        let is_behind = |to: u64| self.items.front().is_none_or(|item| item.ticket > to);
+        ticket.is_none_or(is_behind) && self.differing.is_empty()
+    }
+
+    /// Notes that the entry of a key must go, and that the source is shown up to `position` from then on; 0 for no further.
+    pub(super) fn differ(&mut self, key: Key, position: Position) {
+        let known = self.differing.entry(key).or_default();
+        *known = (*known).max(position);
+    }
+
+    pub(super) fn has_differing(&self) -> bool {
+        !self.differing.is_empty()
+    }
+
+    /// Some of the keys whose entries must go, taken for a writer; a key that is being written comes again.
+    pub(super) fn take_differing(&mut self, count_max: usize) -> Vec<(Key, Position)> {
+        let free = self.differing.keys().filter(|key| !self.is_written(key)).take(count_max);
+        let free: Vec<Key> = free.cloned().collect();
+        let taken = free.into_iter().filter_map(|key| self.differing.remove_entry(&key));
+        let taken: Vec<(Key, Position)> = taken.collect();
+        for (key, _) in &taken {
+            self.take_key(key);
+        }
+        taken
+    }
+
+    /// Takes out everybody who waits for a write of the lane.
+    pub(super) fn take_waiters(&mut self) -> Vec<oneshot::Sender<Option<Error>>> {
+        self.items.iter_mut().flat_map(|item| std::mem::take(&mut item.waiters)).collect()
+    }
+
     /// Takes out one write, which becomes a dead letter. It is shown as before.
     pub(super) fn remove(&mut self, position: Position) -> Option<Pending> {
         let place = self.items.iter().position(|item| item.position == Some(position))?;
@@ -251,7 +298,7 @@ impl LaneState {
         if self.items.is_empty() {
             return Due::Nothing;
         }
-        if self.is_asked || self.items.len() >= count_max {
+        if self.is_asked() || self.items.len() >= count_max || self.unanswered.is_some() {
             return Due::Now;
         }
         let (Some(delay_ms), Some(oldest_ms)) = (delay_ms, self.oldest_ms()) else { return Due::Nothing };

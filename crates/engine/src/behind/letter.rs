@@ -135,7 +135,11 @@ impl Behind {
         let kept_at = self.parts.letters.append(record.encode()).await?;
         tracing::error!(lane = %cell.lane, write = position.0, %error, "the source refused an accepted write for good: it is a dead letter now");
         self.letters.lock().restore(kept_at, position, kept, why, died_ms);
-        let item = cell.state.lock().remove(position);
+        let item = {
+            let mut state = cell.state.lock();
+            state.trouble = None;
+            state.remove(position)
+        };
         self.parts.journal.confirm(&[position]);
         self.stats.letters.add(1);
         for waiter in item.into_iter().flat_map(|item| item.waiters) {

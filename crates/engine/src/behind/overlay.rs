@@ -33,6 +33,10 @@ impl Behind {
             Canonical::Other(canonical) => (canonical, false),
         };
         let state = self.cell(key).state.lock();
+        if let Some(owner) = &state.lost {
+            // What was accepted here may be older than what the new owner has.
+            return Err(self.lost(owner));
+        }
         let fillable = fill && !state.is_written(key);
         Ok(match state.shown(key) {
             Some((_, record)) => Look::Accepted(Loaded { record: record.clone(), fillable }),

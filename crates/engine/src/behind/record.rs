@@ -161,12 +161,17 @@ fn strange() -> Error {
     Error::new(ErrorKind::Corrupt, "read the journal of accepted writes", detail)
 }
 
-/// The resources of which a journal holds accepted writes, by name; what cannot be read is passed over.
-pub fn journalled_resources(pending: &[(Position, Bytes)]) -> Vec<String> {
+/// The resources of which the journals hold accepted writes or dead letters, by name; what cannot be read is passed over.
+pub fn journalled_resources(pending: &[(Position, Bytes)], letters: &[(Position, Bytes)]) -> Vec<String> {
+    let writes = pending.iter().filter_map(|(_, bytes)| Some(decode(bytes).ok()?.resource));
+    let letters = letters.iter().filter_map(|(_, bytes)| match decode_letter(bytes).ok()? {
+        LetterRecord::Dead { kept, .. } => Some(kept.resource),
+        _ => None,
+    });
     let mut names: Vec<String> = Vec::new();
-    for kept in pending.iter().filter_map(|(_, bytes)| decode(bytes).ok()) {
-        if !names.contains(&kept.resource) {
-            names.push(kept.resource);
+    for name in writes.chain(letters) {
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     names

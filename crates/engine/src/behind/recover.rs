@@ -126,6 +126,8 @@ impl Behind {
             let shown = self.parts.drain.check(&kept.write).unwrap_or(None);
             let ticket = state.begin(kept.key.clone(), kept.write, kept.accepted_ms);
             state.accept(ticket, *position, shown);
+            // Its mark may have run out before it was published, and a reader may have filled the old row.
+            state.differ(kept.key, Position(0));
             pending_count += 1;
         }
         Ok((pending_count, applied))
@@ -140,7 +142,10 @@ impl Behind {
         for (key, position) in applied {
             let is_letter = self.letters.lock().get(*position).is_some();
             if !is_letter {
-                self.cell(key).state.lock().hide(key, *position);
+                let mut state = self.cell(key).state.lock();
+                state.hide(key, *position);
+                // What the source made of it may not be what is in the cache.
+                state.differ(key.clone(), *position);
             }
             self.parts.journal.confirm(&[*position]);
         }

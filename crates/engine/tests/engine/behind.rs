@@ -373,6 +373,68 @@ async fn a_journal_that_was_restored_from_a_copy_is_refused() {
     assert!(refused.to_string().contains("restored from a copy"), "{refused}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_is_shown_though_an_older_write_of_its_key_is_still_being_settled() {
+    let house = House::new();
+    house.source.rewrite("  uno ", "uno");
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let daemon = house.open("a", BehindPolicy { coalesce: false, ..by_hand() }).await.unwrap();
+    daemon.put("1", "  uno ").await;
+    let bad = daemon.put("1", "bad").await;
+    // Others in the same lane go on behind it.
+    for number in 0..40 {
+        daemon.put(&format!("k{number}"), "v").await;
+    }
+    daemon.drain().await;
+    assert!(matches!(daemon.behind.progress(bad), Progress::Dead { .. }));
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("bad"));
+    daemon.behind.retry_letter(bad, Some(Change::Put { value: "due".into(), flags: 0 })).await.unwrap();
+    daemon.drain().await;
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("due"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_an_earlier_process_left_goes_before_the_source_is_shown() {
+    let house = House::new();
+    house.source.rewrite("  uno ", "uno");
+    let daemon = house.daemon().await;
+    daemon.put("1", "  uno ").await;
+    assert_eq!(daemon.get("1").await.as_deref(), Some("  uno "), "it is in the cache");
+    let kept = house.journal.pending();
+    daemon.drain().await;
+    // The crash came between the source's commit and everything that follows it.
+    daemon.write(put("1", "  uno ", Condition::Always)).await.unwrap();
+    drop(daemon);
+    let journal = MapJournal::default();
+    journal.restore(&kept, house.journal.next());
+    let house = house.with_journal(journal);
+    let daemon = house.daemon().await;
+    daemon.behind.refresh().await;
+    assert_eq!(daemon.get("1").await.as_deref(), Some("uno"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_when_an_append_fails_and_when_the_lane_is_lost() {
+    let house = House::new();
+    let daemon = house.daemon().await;
+    house.journal.set_full(true);
+    let (refused, drained) = tokio::join!(
+        daemon.write(put("1", "uno", Condition::Always)),
+        tokio::time::timeout(Duration::from_secs(600), daemon.behind.drain())
+    );
+    assert!(refused.is_err() && drained.is_ok());
+    house.journal.set_full(false);
+    let position = daemon.put("1", "uno").await;
+    let owner = Owner { journal: "b".to_owned(), name: "another".to_owned() };
+    let lane = |number| throughline_core::Lane { resource: daemon.space.name().clone(), number };
+    let lanes: Vec<_> = (0..8).map(lane).collect();
+    throughline_core::Drain::claim(&house.source, &lanes, &owner, true).await.unwrap();
+    daemon.behind.start_drain();
+    let told = daemon.behind.applied(position).await.unwrap_err();
+    assert!(told.to_string().contains("another"), "{told}");
+    assert!(daemon.space.get_fresh(&key("1")).await.is_err(), "what was accepted here may be old");
+}
+
 /// Random operations of two keys with crashes, evictions and drains between them, against a plain map.
 #[tokio::test(start_paused = true)]
 async fn random_operations_with_crashes_agree_with_a_map() {

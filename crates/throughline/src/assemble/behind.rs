@@ -3,13 +3,12 @@
 
 mod identity;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use throughline_core::{Drain, Journal, Loader, Owner, Position, ResourceName, WriteStrategy};
-use throughline_engine::{Behind, BehindParts};
+use throughline_core::{Drain, Journal, Loader, Owner, ResourceName, WriteStrategy};
+use throughline_engine::{Behind, BehindParts, journalled_resources};
 use throughline_journals::{LocalJournal, LocalJournalConfig, Opened};
 
 use super::Surroundings;
@@ -20,6 +19,8 @@ use crate::throughline::{Gauge, Notice};
 
 /// The folder in `data_dir`.
 const FOLDER: &str = "journal";
+/// The folder in that, of accepted writes.
+const WRITES: &str = "writes";
 
 /// What is kept for all resources that are written behind.
 pub(super) struct Journals {
@@ -36,7 +37,12 @@ impl Journals {
         checking: bool,
     ) -> Result<Option<Self>, ConfigError> {
         let is_behind = |resource: &&ResourceSettings| resource.write == WriteStrategy::WriteBehind;
-        let Some(first) = chosen.iter().find(is_behind) else { return Ok(None) };
+        let folder = settings.data_dir.join(FOLDER);
+        let Some(first) = chosen.iter().find(is_behind) else {
+            // An earlier run may have left something in it.
+            let is_used = settings.is_data_kept && !checking && folder.join(WRITES).is_dir();
+            return if is_used { Self::open_later(folder).await.map(Some) } else { Ok(None) };
+        };
         if !settings.is_data_kept {
             let mistake = ConfigError::new(format!(
                 "resource `{}` is written behind, and its accepted writes need a folder of this daemon's own",
@@ -52,9 +58,12 @@ impl Journals {
             // A daemon may be running with them.
             return Ok(None);
         }
-        let folder = settings.data_dir.join(FOLDER);
+        Self::open_later(folder).await.map(Some)
+    }
+
+    async fn open_later(folder: PathBuf) -> Result<Self, ConfigError> {
         let opened = tokio::task::spawn_blocking(move || Self::open_in(&folder)).await;
-        opened.expect("opening a journal does not panic").map(Some)
+        opened.expect("opening a journal does not panic")
     }
 
     fn open_in(folder: &Path) -> Result<Self, ConfigError> {
@@ -66,7 +75,7 @@ impl Journals {
                 )
             })
         };
-        let writes = open("writes")?;
+        let writes = open(WRITES)?;
         let letters = open("letters")?;
         let owner = identity::owner(folder)?;
         Ok(Self { owner, writes, letters })
@@ -126,27 +135,43 @@ impl Journals {
         Ok(recovered.behind)
     }
 
-    /// Says what is kept of resources that are not written behind any more: it is not lost, and not applied.
-    pub(super) fn note_strangers(&self, chosen: &[ResourceSettings], notices: &mut Vec<Notice>) {
-        let is_known = |name: &str| {
-            chosen.iter().any(|settings| {
-                settings.write == WriteStrategy::WriteBehind && settings.name.as_str() == name
-            })
-        };
-        let mut strangers: Vec<String> = Vec::new();
-        let of = |pending: &[(Position, Bytes)]| throughline_engine::journalled_resources(pending);
-        for name in of(&self.writes.pending) {
-            if !is_known(&name) && !strangers.contains(&name) {
-                strangers.push(name);
+    /// Sees to what is kept of resources that are not written behind any more.
+    ///
+    /// # Errors
+    /// When such a resource is served in another way: its readers would not see what was accepted, and what is written now
+    /// would be undone when it is applied at last.
+    pub(super) fn refuse_strangers(
+        &self,
+        chosen: &[ResourceSettings],
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), ConfigError> {
+        for name in journalled_resources(&self.writes.pending, &self.letters.pending) {
+            let served = chosen.iter().find(|settings| settings.name.as_str() == name);
+            match served {
+                Some(settings) if settings.write == WriteStrategy::WriteBehind => {}
+                Some(settings) => {
+                    let mistake = ConfigError::new(format!(
+                        "the journal holds accepted writes or dead letters of resource `{name}`, which is not written \
+                         behind any more"
+                    ));
+                    let mistake = mistake.help(
+                        "set write = \"write-behind\" until `throughline drain` has applied them and the dead letters are decided about",
+                    );
+                    return Err(match settings.place.clone() {
+                        Some(place) => mistake.at(place),
+                        None => mistake,
+                    });
+                }
+                None => {
+                    let text = format!(
+                        "the journal holds accepted writes or dead letters of `{name}`, which is not served: they are kept \
+                         and not applied"
+                    );
+                    notices.push(Notice { text, is_fault: true });
+                }
             }
         }
-        for name in strangers {
-            let text = format!(
-                "the journal holds accepted writes of `{name}`, which is not written behind any more: they are kept and \
-                 not applied; serve it with write = \"write-behind\" until they are"
-            );
-            notices.push(Notice { text, is_fault: true });
-        }
+        Ok(())
     }
 
     /// The journals, to be asked what they count.

@@ -2,6 +2,7 @@
 //! Which resources are served, and what each is made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use throughline_core::{
     Access, Fingerprint, Level, Loader, Member, ResourceName, Scope, WriteStrategy, Writer,
@@ -18,6 +19,9 @@ use super::{Assembly, Surroundings, about, feed, staleness};
 use crate::config::{ConfigError, ResourceSettings, Settings, TableChoice};
 use crate::listing::{About, Format, Listing};
 use crate::throughline::Notice;
+
+/// How long a start waits for the cache to forget what an earlier process may have left in it.
+const REFRESH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Everything that is to be served: what settings name, and the tables that sources were told to add.
 pub(super) fn choose(
@@ -142,6 +146,8 @@ impl Assembly {
         let space = space(settings, cache, open.fingerprint, sides, settled, surroundings);
         if let Some(behind) = &behind {
             behind.attach(&space);
+            // A cache that does not answer is no reason not to start: its entries go when it does.
+            drop(tokio::time::timeout(REFRESH_LIMIT, behind.refresh()).await);
         }
         let others_seen = feed::others_seen(source, table, &open, settings);
         let about = About { others_seen, ..about(settings, source, cache, table, &decision) };
