@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Promises of write-behind about writes that the source refuses.
+
+use throughline_core::{Change, ErrorKind};
+use throughline_engine::{BehindPolicy, OnConflict, Progress};
+
+use super::house::{House, by_hand};
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_the_source_refuses_for_good_holds_up_no_other() {
+    let house = House::new();
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let daemon = house.daemon().await;
+    let mut bad = Vec::new();
+    for number in 0..200 {
+        let is_bad = number % 50 == 7;
+        let position = daemon.put(&format!("k{number}"), if is_bad { "bad" } else { "good" }).await;
+        bad.extend(is_bad.then_some((number, position)));
+    }
+    daemon.drain().await;
+    for number in 0..200 {
+        let is_bad = bad.iter().any(|(of, _)| *of == number);
+        let text = format!("k{number}");
+        assert_eq!(house.source.row(&text).as_deref(), (!is_bad).then_some("good"), "{number}");
+        assert_eq!(daemon.get_evicted(&text).await.as_deref(), Some(if is_bad { "bad" } else { "good" }));
+    }
+    assert_eq!(daemon.behind.letter_count(), 4);
+    for (_, position) in &bad {
+        assert!(matches!(daemon.behind.progress(*position), Progress::Dead { .. }));
+        assert_eq!(daemon.behind.applied(*position).await.unwrap_err().kind(), ErrorKind::Constraint);
+    }
+    assert!(house.journal.pending().is_empty(), "they are in a journal of their own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_outlive_a_crash_and_are_decided_one_by_one() {
+    let house = House::new();
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let daemon = house.daemon().await;
+    let mut positions = Vec::new();
+    for text in ["1", "2", "3", "4"] {
+        positions.push(daemon.put(text, "bad").await);
+    }
+    daemon.drain().await;
+    drop(daemon);
+    let daemon = house.daemon().await;
+    assert_eq!(daemon.behind.letter_count(), 4);
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("bad"), "what was accepted is shown");
+
+    daemon.behind.discard_letter(positions[0]).await.unwrap();
+    assert_eq!(daemon.get("1").await.as_deref(), Some("one"), "the source is shown at once");
+    assert_eq!(daemon.behind.progress(positions[0]), Progress::Discarded);
+
+    let good = Change::Put { value: "good".into(), flags: 0 };
+    let renewed = daemon.behind.retry_letter(positions[1], Some(good)).await.unwrap();
+    assert_eq!(daemon.get("2").await.as_deref(), Some("good"));
+    assert_eq!(daemon.behind.progress(positions[1]), Progress::Renewed(renewed));
+
+    let again = daemon.behind.retry_letter(positions[2], None).await.unwrap();
+    daemon.drain().await;
+    assert_eq!(house.source.row("2").as_deref(), Some("good"));
+    assert!(matches!(daemon.behind.progress(again), Progress::Dead { .. }), "it is as bad as before");
+
+    daemon.put("4", "later").await;
+    let refused = daemon.behind.retry_letter(positions[3], None).await.unwrap_err();
+    assert!(refused.to_string().contains("a later write of the same key"), "{refused}");
+    daemon.drain().await;
+    assert_eq!(house.source.row("4").as_deref(), Some("later"));
+
+    let kept = house.letters.pending().len();
+    drop(daemon);
+    let daemon = house.daemon().await;
+    assert_eq!((daemon.behind.letter_count(), kept), (2, 3), "those of 3 and 4, which is outlived");
+    assert_eq!(daemon.get_evicted("4").await.as_deref(), Some("later"), "not what died before");
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("one"));
+    assert_eq!(daemon.behind.discard_letter(positions[0]).await.unwrap_err().kind(), ErrorKind::InvalidKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_others_changed_is_overwritten_or_left_as_the_rule_says() {
+    for (on_conflict, row) in [(OnConflict::Overwrite, "uno"), (OnConflict::DeadLetter, "by hand")] {
+        let house = House::new();
+        let daemon = house.open("a", BehindPolicy { on_conflict, ..by_hand() }).await.unwrap();
+        let position = daemon.put("1", "uno").await;
+        daemon.put("2", "due").await;
+        daemon.put("2", "dos").await;
+        house.source.change_behind("1", Some("by hand"));
+        daemon.drain().await;
+        assert_eq!(house.source.row("1").as_deref(), Some(row));
+        assert_eq!(house.source.row("2").as_deref(), Some("dos"), "nobody else changed it");
+        let is_dead = matches!(daemon.behind.progress(position), Progress::Dead { .. });
+        assert_eq!(is_dead, on_conflict == OnConflict::DeadLetter);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_is_shown_though_an_older_write_of_its_key_is_still_being_settled() {
+    let house = House::new();
+    house.source.rewrite("  uno ", "uno");
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let daemon = house.open("a", BehindPolicy { coalesce: false, ..by_hand() }).await.unwrap();
+    daemon.put("1", "  uno ").await;
+    let bad = daemon.put("1", "bad").await;
+    // Others in the same lane go on behind it.
+    for number in 0..40 {
+        daemon.put(&format!("k{number}"), "v").await;
+    }
+    daemon.drain().await;
+    assert!(matches!(daemon.behind.progress(bad), Progress::Dead { .. }));
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("bad"));
+    daemon.behind.retry_letter(bad, Some(Change::Put { value: "due".into(), flags: 0 })).await.unwrap();
+    daemon.drain().await;
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("due"));
+}
