@@ -228,3 +228,20 @@ async fn touching_an_absence_does_not_prolong_it_beyond_its_ttl() {
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert_eq!(bed.get("9").await.as_deref(), Some("nine"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn write_around_marks_where_loads_do_not_notice_writers() {
+    for (probes, served) in [(false, Served::Bypass(Bypass::Marked)), (true, Served::Miss { stored: false })]
+    {
+        let bed = Bed::new(Policy { write: WriteStrategy::WriteAround, probes, ..strict() });
+        bed.get("1").await;
+        bed.source.lose_next_commit_answer();
+        let mut writing = Box::pin(bed.space.write(put("1", "uno", Condition::Always)));
+        while bed.source.commits() == 0 {
+            assert!((&mut writing).now_or_never().is_none(), "the commit never answers");
+            tokio::task::yield_now().await;
+        }
+        // The commit is under way, and nobody may fill what was before.
+        assert_eq!(bed.space.get(&key("1")).await.unwrap().served, served, "probes: {probes}");
+    }
+}
