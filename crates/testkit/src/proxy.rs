@@ -115,8 +115,8 @@ impl Proxy {
         *self.control.trap.lock() = Some(Trap { text: text.to_vec(), passes: false });
     }
 
-    /// Resets the next connection on which the client sends `text`, after it has arrived and before it is
-    /// answered. Once.
+    /// Resets the next connection on which the client sends `text`, after the server has answered it (or has not for
+    /// a second); the answer does not arrive. Once.
     pub fn cut_after(&self, text: &[u8]) {
         *self.control.trap.lock() = Some(Trap { text: text.to_vec(), passes: true });
     }

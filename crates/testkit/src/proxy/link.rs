@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -14,6 +15,8 @@ use super::{Control, Present, Way};
 
 /// What is passed on in one piece.
 const PIECE_LEN: usize = 64 * 1024;
+/// How long a connection that is to be reset after its text waits for the server to carry that out.
+const CARRIED_OUT_WITHIN: Duration = Duration::from_secs(1);
 
 /// One connection.
 pub(super) struct Link {
@@ -32,8 +35,8 @@ enum Direction {
 enum End {
     /// The sender has nothing more to say.
     Finished,
-    /// The connection is to be reset.
-    Reset,
+    /// The connection is to be reset, after the server has answered or at once.
+    Reset { answered: bool },
 }
 
 impl Link {
@@ -57,8 +60,11 @@ impl Link {
                 end = self.pump(Direction::Request, client_read, server_write) => end,
                 end = self.pump(Direction::Answer, server_read, client_write) => end,
             };
-            if matches!(end, Ok(End::Reset)) {
-                // What the server was sent is read by it before it learns that nobody waits for the answer.
+            if let Ok(End::Reset { answered }) = end {
+                if answered {
+                    // A client that learns of the reset finds the text carried out: the answer is there, unread.
+                    let _ = tokio::time::timeout(CARRIED_OUT_WITHIN, server.readable()).await;
+                }
                 client.set_zero_linger()?;
             }
             io::Result::Ok(())
@@ -89,8 +95,8 @@ impl Link {
             if passes != Some(false) {
                 to.write_all(&piece[..len]).await?;
             }
-            if passes.is_some() {
-                return Ok(End::Reset);
+            if let Some(answered) = passes {
+                return Ok(End::Reset { answered });
             }
         }
     }
