@@ -67,6 +67,17 @@ impl ErrorKind {
     }
 }
 
+impl ErrorKind {
+    /// Whether the write itself may be to blame: the same write fails again, and another one need not. A missing right or
+    /// table, a server that is away, are no write's fault.
+    pub const fn is_of_the_write(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidKey | Self::InvalidValue | Self::TooLarge | Self::Constraint | Self::Other
+        )
+    }
+}
+
 /// Whether the same call may be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {

@@ -62,6 +62,17 @@ pub enum Canonical {
     Other(Key),
 }
 
+impl Canonical {
+    /// The canonical key, of which this is what was found out about `key`.
+    #[must_use]
+    pub fn of(self, key: &Key) -> Key {
+        match self {
+            Self::Same => key.clone(),
+            Self::Other(canonical) => canonical,
+        }
+    }
+}
+
 /// Reads one resource's records on the primary.
 ///
 /// # Cancel safety

@@ -91,6 +91,13 @@ pub struct BehindParts {
     pub tasks: Arc<dyn Tasks>,
 }
 
+impl BehindParts {
+    /// The most writes of a batch.
+    fn batch_max(&self) -> usize {
+        self.policy.batch_max.clamp(1, self.drain.batch_max().max(1))
+    }
+}
+
 /// When and how accepted writes are brought to the source.
 #[derive(Clone, Debug)]
 pub struct BehindPolicy {

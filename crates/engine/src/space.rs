@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use throughline_core::{
-    Access, BoxFuture, Cache, Canonical, Clock, Effect, Entry, Error, ErrorKind, Fill, Fingerprint,
-    Generation, Hit, Key, Loader, LocalCache, Mode, Nodes, Record, ResourceName, Result, Rng, SlotRef, Tasks,
-    Tick, Touch, Ttl, Write, Writer,
+    Access, BoxFuture, Cache, Clock, Effect, Entry, Error, ErrorKind, Fill, Fingerprint, Generation, Hit,
+    Key, Loader, LocalCache, Mode, Nodes, Record, ResourceName, Result, Rng, SlotRef, Tasks, Tick, Touch,
+    Ttl, Write, Writer,
 };
 use throughline_resilience::{Rate, SingleFlight};
 
@@ -251,10 +251,7 @@ impl Space {
     /// # Errors
     /// [`ErrorKind::InvalidKey`]; those of the cache, when it did not confirm.
     pub async fn invalidate(&self, key: &Key) -> Result<()> {
-        let key = match self.parts.loader.canonical(key)? {
-            Canonical::Same => key.clone(),
-            Canonical::Other(canonical) => canonical,
-        };
+        let key = self.parts.loader.canonical(key)?.of(key);
         self.stats.invalidations.add(1);
         for space in self.siblings() {
             space.invalidate_entry(&key).await?;

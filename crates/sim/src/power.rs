@@ -81,7 +81,7 @@ pub async fn run(keeping: Keeping, rounds: u64, seed: u64) -> PowerReport {
     let (mut report, mut ledger) = (PowerReport::default(), Ledger::default());
     for _ in 0..rounds {
         report.rounds += 1;
-        let Some(daemon) = house.open(&ledger).await else {
+        let Some(daemon) = house.open().await else {
             report.refused += 1;
             break;
         };
@@ -97,7 +97,7 @@ pub async fn run(keeping: Keeping, rounds: u64, seed: u64) -> PowerReport {
 
 /// A last start, after which everything is applied and compared.
 async fn finish(house: &House, report: &mut PowerReport, ledger: &mut Ledger) {
-    let Some(daemon) = house.open(ledger).await else {
+    let Some(daemon) = house.open().await else {
         report.refused += 1;
         return;
     };

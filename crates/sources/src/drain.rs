@@ -169,22 +169,20 @@ pub(crate) fn missing(database: &str) -> Error {
     Error::new(ErrorKind::Configuration, LOOK, detail)
 }
 
+/// The error of an account that may not use our table.
+pub(crate) fn denied() -> Error {
+    let detail = format!("the account may not use it: GRANT SELECT, INSERT, UPDATE ON {APPLIED}");
+    Error::new(ErrorKind::Denied, LOOK, detail)
+}
+
 /// The error of a batch, of whose `count` writes `at` is to blame, if one is.
 ///
 /// What is wrong with the table, the account or the server is no write's fault, and somebody can repair it meanwhile.
 pub(crate) fn undrained(at: Option<usize>, count: usize, error: Error) -> Undrained {
-    let is_a_writes_fault = matches!(
-        error.kind(),
-        ErrorKind::InvalidKey
-            | ErrorKind::InvalidValue
-            | ErrorKind::TooLarge
-            | ErrorKind::Constraint
-            | ErrorKind::Other
-    );
     if error.retry() != Retry::Never {
         return Undrained { at: None, error };
     }
-    if !is_a_writes_fault || count == 0 {
+    if !error.kind().is_of_the_write() || count == 0 {
         return Undrained { at: None, error: error.with_retry(Retry::Safe) };
     }
     Undrained { at: at.or((count == 1).then_some(0)), error }

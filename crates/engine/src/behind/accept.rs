@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use throughline_core::{
-    BoxFuture, Canonical, Change, Condition, Effect, Error, ErrorKind, Intent, Key, Prepared, Record,
-    Refusal, Result, Retry, Sent, Target, Write, WriteReceipt, Writer,
+    BoxFuture, Change, Condition, Effect, Error, ErrorKind, Intent, Key, Position, Prepared, Record, Refusal,
+    Result, Retry, Sent, Target, Write, WriteReceipt, Writer,
 };
 use tokio::sync::oneshot;
 
+use super::lane::LaneState;
 use super::record::Kept;
 use super::{Behind, OnConflict, lane_of};
 
@@ -41,6 +42,22 @@ impl Behind {
             }
             freed.await;
         }
+    }
+
+    /// A write as the journals hold it.
+    pub(super) fn kept(&self, key: &Key, write: Write, accepted_ms: u64) -> Kept {
+        let resource = self.parts.resource.as_str().to_owned();
+        Kept { resource, lane: lane_of(key), key: key.clone(), write, accepted_ms }
+    }
+
+    /// Begins to append a write, whose lane is `state`: its ticket there, and what waits for the disk.
+    pub(super) fn append(
+        &self,
+        state: &mut LaneState,
+        kept: Kept,
+    ) -> (u64, BoxFuture<'static, Result<Position>>) {
+        let append = self.parts.journal.append(kept.encode());
+        (state.begin(kept.key, kept.write, kept.accepted_ms), append)
     }
 
     /// What the key's record is, for a condition: what was accepted, else the source's.
@@ -92,10 +109,7 @@ async fn prepare(behind: &Arc<Behind>, writes: &[Write]) -> Result<Accepting> {
         return Err(Error::new(ErrorKind::InvalidKey, OPERATION, detail));
     }
     let records = writes.iter().map(|write| behind.parts.drain.check(write)).collect::<Result<Vec<_>>>()?;
-    let key = match behind.parts.loader.canonical(named)? {
-        Canonical::Same => named.clone(),
-        Canonical::Other(canonical) => canonical,
-    };
+    let key = behind.parts.loader.canonical(named)?.of(named);
     let lock = behind.lock(&key).await?;
     let asks = |write: &Write| write.condition != Condition::Always;
     let must_know = behind.parts.policy.on_conflict == OnConflict::DeadLetter || writes.iter().any(asks);
@@ -211,15 +225,7 @@ async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
     let appends: Vec<_> = {
         let mut state = cell.state.lock();
         let begin = |acceptable: &Acceptable| {
-            let kept = Kept {
-                resource: behind.parts.resource.as_str().to_owned(),
-                lane: lane_of(&lock.key),
-                key: lock.key.clone(),
-                write: acceptable.write.clone(),
-                accepted_ms,
-            };
-            let append = behind.parts.journal.append(kept.encode());
-            (state.begin(lock.key.clone(), acceptable.write.clone(), accepted_ms), append)
+            behind.append(&mut state, behind.kept(&lock.key, acceptable.write.clone(), accepted_ms))
         };
         accepted.iter().map(begin).collect()
     };

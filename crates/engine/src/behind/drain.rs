@@ -123,14 +123,8 @@ impl Behind {
         let settled = {
             let mut state = cell.state.lock();
             state.trouble = None;
-            state.batch_max = (state.batch_max * 2).min(self.batch_max());
-            let settled = state.settle(watermark, &differing);
-            for item in &settled {
-                if differing.contains(&item.key) {
-                    state.differ(item.key.clone(), item.position.unwrap_or_default());
-                }
-            }
-            settled
+            state.batch_max = (state.batch_max * 2).min(self.parts.batch_max());
+            state.settle(watermark, differing)
         };
         let applied = settled.iter().filter_map(|item| Some((&item.key, item.position?)));
         let applied: Vec<_> = applied.collect();
@@ -146,11 +140,6 @@ impl Behind {
             waiters.into_iter().for_each(|waiter| drop(waiter.send(None)));
         }
         self.note_change();
-    }
-
-    /// The most writes of a batch.
-    pub(super) fn batch_max(&self) -> usize {
-        self.parts.policy.batch_max.clamp(1, self.parts.drain.batch_max().max(1))
     }
 
     /// A batch was not applied; how long to pause.
@@ -224,13 +213,19 @@ impl Behind {
             }
             let keys: Vec<Key> = taken.iter().map(|(key, _)| key.clone()).collect();
             let given_back = GivenBack { behind: self, cell, taken };
-            let answers = match self.space.get().and_then(Weak::upgrade) {
-                Some(space) => space.invalidate_entries(&keys).await,
-                None => keys.iter().map(|_| Ok(())).collect(),
-            };
-            if !given_back.settle(&answers) {
+            if !given_back.settle(&self.invalidate_entries(&keys).await) {
                 return;
             }
+        }
+    }
+}
+
+impl Behind {
+    /// Drops the entries of keys that nobody may fill meanwhile; answers in their order.
+    pub(super) async fn invalidate_entries(&self, keys: &[Key]) -> Vec<throughline_core::Result<()>> {
+        match self.space.get().and_then(Weak::upgrade) {
+            Some(space) => space.invalidate_entries(keys).await,
+            None => keys.iter().map(|_| Ok(())).collect(),
         }
     }
 }
@@ -279,13 +274,5 @@ impl Drop for GivenBack<'_> {
 /// Whether the same write will fail in the same way for ever. A missing right or table is none of the write's faults: it
 /// passes when somebody grants it, and until then nothing is put aside.
 fn is_for_good(error: &Error) -> bool {
-    error.retry() == Retry::Never
-        && matches!(
-            error.kind(),
-            ErrorKind::InvalidKey
-                | ErrorKind::InvalidValue
-                | ErrorKind::TooLarge
-                | ErrorKind::Constraint
-                | ErrorKind::Other
-        )
+    error.retry() == Retry::Never && error.kind().is_of_the_write()
 }

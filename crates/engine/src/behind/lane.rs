@@ -223,8 +223,9 @@ impl LaneState {
         Some(Chosen { from: self.watermark, to: to?, writes, count })
     }
 
-    /// Takes out what a batch has applied: everything up to `to`. Those whose key is in `differing` are still shown.
-    pub(super) fn settle(&mut self, watermark: Watermark, differing: &[Key]) -> Vec<Pending> {
+    /// Takes out what a batch has applied: everything up to the watermark. Those whose key is in `differing` are still shown, until
+    /// their entries are gone.
+    pub(super) fn settle(&mut self, watermark: Watermark, differing: Vec<Key>) -> Vec<Pending> {
         self.watermark = watermark;
         let is_settled =
             |item: &Pending| item.position.is_some_and(|position| position <= watermark.position);
@@ -236,7 +237,9 @@ impl LaneState {
             last.insert(&item.key, item.position.unwrap_or_default());
         }
         for key in differing {
-            last.remove(key);
+            if let Some(position) = last.remove(&key) {
+                self.differ(key, position);
+            }
         }
         for (key, position) in last {
             self.hide(key, position);

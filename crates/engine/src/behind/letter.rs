@@ -9,7 +9,7 @@ use throughline_core::{Change, Condition, Error, ErrorKind, Key, Position, Recor
 
 use super::progress::Progress;
 use super::record::{Kept, LetterRecord};
-use super::{Behind, LaneCell, lane_of};
+use super::{Behind, LaneCell};
 
 /// A write that the source refused for good.
 #[derive(Clone, Debug)]
@@ -122,13 +122,7 @@ impl Behind {
         let kept = {
             let mut state = cell.state.lock();
             let Some(item) = state.find(position) else { return Ok(()) };
-            Kept {
-                resource: self.parts.resource.as_str().to_owned(),
-                lane: lane_of(&item.key),
-                key: item.key.clone(),
-                write: item.write.clone(),
-                accepted_ms: item.accepted_ms,
-            }
+            self.kept(&item.key, item.write.clone(), item.accepted_ms)
         };
         let (why, died_ms) = (error.to_string(), self.parts.wall.now().as_ms());
         let record = LetterRecord::Dead { position, kept: kept.clone(), why: why.clone(), died_ms };
@@ -191,19 +185,8 @@ impl Behind {
         write: Write,
         record: Option<Record>,
     ) -> Result<Position> {
-        let accepted_ms = self.parts.wall.now().as_ms();
-        let kept = Kept {
-            resource: self.parts.resource.as_str().to_owned(),
-            lane: lane_of(key),
-            key: key.clone(),
-            write: write.clone(),
-            accepted_ms,
-        };
-        let (ticket, append) = {
-            let mut state = cell.state.lock();
-            let append = self.parts.journal.append(kept.encode());
-            (state.begin(key.clone(), write, accepted_ms), append)
-        };
+        let kept = self.kept(key, write, self.parts.wall.now().as_ms());
+        let (ticket, append) = self.append(&mut cell.state.lock(), kept);
         let withdrawn = Withdrawn { cell, ticket: Some(ticket) };
         let position = append.await?;
         withdrawn.keep();
@@ -227,10 +210,7 @@ impl Behind {
 
     /// Drops the key's entry, while nobody may fill it.
     async fn invalidate(&self, key: &Key) -> Result<()> {
-        match self.space.get().and_then(std::sync::Weak::upgrade) {
-            Some(space) => space.invalidate_entry(key).await,
-            None => Ok(()),
-        }
+        self.invalidate_entries(std::slice::from_ref(key)).await.pop().unwrap_or(Ok(()))
     }
 
     /// Notes, durably, that letters are older than what was applied: after a crash they must not be shown over it. To be

@@ -4,9 +4,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use throughline_core::{
-    Change, Condition, Error, ErrorKind, Key, Position, ResourceName, Result, Target, Version, Write,
-};
+use throughline_core::{Change, Condition, Error, ErrorKind, Key, Position, Result, Target, Version, Write};
 
 const FORMAT: u8 = 1;
 
@@ -175,11 +173,6 @@ pub fn journalled_resources(pending: &[(Position, Bytes)], letters: &[(Position,
         }
     }
     names
-}
-
-/// Whether a record is of this resource.
-pub(super) fn is_of(resource: &ResourceName, name: &str) -> bool {
-    resource.as_str() == name
 }
 
 #[cfg(test)]

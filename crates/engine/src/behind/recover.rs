@@ -152,7 +152,7 @@ impl Behind {
     }
 
     fn is_its(&self, name: &str) -> bool {
-        record::is_of(&self.parts.resource, name)
+        self.parts.resource.as_str() == name
     }
 
     /// Notes that this number was given.
@@ -162,7 +162,7 @@ impl Behind {
 }
 
 fn build(parts: BehindParts, lanes: &[Lane], watermarks: &[Watermark]) -> Behind {
-    let batch_max = parts.policy.batch_max.clamp(1, parts.drain.batch_max().max(1));
+    let batch_max = parts.batch_max();
     let cell = |(lane, watermark): (&Lane, &Watermark)| {
         Arc::new(LaneCell {
             lane: lane.clone(),

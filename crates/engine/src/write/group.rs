@@ -147,13 +147,5 @@ impl Drop for Group {
 
 /// Whether an error may be the fault of one write of several. A right may be missing for one sort of statement only.
 fn is_of_one_write(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::InvalidKey
-            | ErrorKind::InvalidValue
-            | ErrorKind::TooLarge
-            | ErrorKind::Constraint
-            | ErrorKind::Denied
-            | ErrorKind::Other
-    )
+    kind.is_of_the_write() || kind == ErrorKind::Denied
 }

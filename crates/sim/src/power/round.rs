@@ -2,7 +2,6 @@
 //! One process, from its start until the power goes.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use throughline_caches::{MemoryCache, MemoryConfig};
 use throughline_core::{
-    Access, BoxFuture, Cache as _, Change, Condition, Effect, ErrorKind, Fingerprint, Journal, Key, Level,
-    Owner, Position, ResourceName, Rng, Scope, Target, Tasks, Write, WriteStrategy,
+    Access, BoxFuture, Change, Condition, Effect, ErrorKind, Fingerprint, Journal, Key, Level, Owner,
+    Position, ResourceName, Rng, Target, Tasks, Write, WriteStrategy,
 };
 use throughline_engine::{Behind, BehindParts, BehindPolicy, Generations, Policy, Space, SpaceParts};
 use throughline_journals::{LocalJournal, LocalJournalConfig, Opened};
@@ -108,10 +107,7 @@ impl House {
         if self.keeping == Keeping::Memory {
             let journal = MapJournal::default();
             // It forgets what it held, not how far it had counted.
-            journal.restore(
-                &[],
-                Position(1 + self.rng.below(1) + self.source.applied().len() as u64 * 100 + 1_000_000),
-            );
+            journal.restore(&[], Position(1_000_001 + self.source.applied().len() as u64 * 100));
             let next = journal.next();
             return Some((Arc::new(journal), Vec::new(), next));
         }
@@ -120,7 +116,7 @@ impl House {
     }
 
     /// Starts a process on what the disk holds; `None` when it refuses to.
-    pub(super) async fn open(&self, _ledger: &Ledger) -> Option<Daemon> {
+    pub(super) async fn open(&self) -> Option<Daemon> {
         let (journal, pending, next) = self.journal()?;
         let letters = opened(&self.letters).ok()?;
         let clock = Arc::new(TokioClock::start());
@@ -148,7 +144,6 @@ impl House {
         };
         let behind = Behind::open(parts, &pending, &letters.pending, next).await.ok()?.behind;
         let cache = Arc::new(MemoryCache::new(&MemoryConfig::default(), clock.clone()));
-        debug_assert_eq!(cache.scope(), Scope::Process);
         let space = Space::new(SpaceParts {
             name,
             loader: behind.loader(),
@@ -281,9 +276,6 @@ impl Daemon {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let patience: Duration = Duration::from_secs(10);
-        tokio::time::timeout(patience, Box::pin(ended) as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>)
-            .await
-            .expect("a journal ends with its process");
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("a journal ends with its process");
     }
 }

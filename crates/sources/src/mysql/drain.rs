@@ -14,7 +14,7 @@ use super::transaction;
 use super::worker::Work;
 use super::writer::{Apply, Stop};
 use crate::drain::runs::{Part, one_by_one, parts};
-use crate::drain::{APPLY, LOOK, missing};
+use crate::drain::{APPLY, denied, missing};
 use crate::remote::drain::{BatchOrder, DrainJob, DrainSession, Fault, Pace, serve};
 use crate::sql::{APPLIED, AppliedDialect, AppliedStatements, LaneRow, Value};
 
@@ -119,10 +119,7 @@ impl Session {
     fn own_fault(&self, failure: &Failure) -> Fault {
         let error = match failure {
             Failure::Server { code: 1146, .. } => missing(&self.config().database),
-            failure if failure.is_denied() => {
-                let detail = format!("the account may not use it: GRANT SELECT, INSERT, UPDATE ON {APPLIED}");
-                Error::new(ErrorKind::Denied, LOOK, detail)
-            }
+            failure if failure.is_denied() => denied(),
             failure => statement_error(APPLY, APPLIED, failure, &|_| false),
         };
         Fault { at: None, error, is_lost: failure.is_lost(), is_deadlock: failure.is_deadlock() }

@@ -20,7 +20,7 @@ use super::transaction;
 use super::worker::Work;
 use super::writer::{Apply, Stop};
 use crate::drain::runs::{Part, one_by_one, parts};
-use crate::drain::{APPLY, LOOK, missing};
+use crate::drain::{APPLY, LOOK, denied, missing};
 use crate::remote::drain::{BatchOrder, DrainJob, DrainSession, Fault, Pace, serve};
 use crate::sql::{APPLIED, AppliedDialect, AppliedStatements, LaneRow, Value};
 
@@ -157,10 +157,7 @@ impl Session {
     fn own_fault(&self, failure: &Failure) -> Fault {
         let error = match failure {
             Failure::Server(Complaint { code, .. }) if code == UNDEFINED => missing(self.database()),
-            Failure::Server(Complaint { code, .. }) if code == DENIED => {
-                let detail = format!("the account may not use it: GRANT SELECT, INSERT, UPDATE ON {APPLIED}");
-                Error::new(ErrorKind::Denied, LOOK, detail)
-            }
+            Failure::Server(Complaint { code, .. }) if code == DENIED => denied(),
             failure => statement_error(APPLY, APPLIED, failure, &|_| false),
         };
         Fault { at: None, error, is_lost: failure.is_lost(), is_deadlock: failure.is_deadlock() }

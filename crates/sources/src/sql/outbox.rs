@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use throughline_core::{Canonical, Key, News, Result};
+use throughline_core::{Key, News, Result};
 
 use super::{KeyMap, Kind, Table};
 
@@ -136,10 +136,7 @@ impl KeyMaps {
 /// The canonical key of these parts.
 pub(crate) fn key(map: &KeyMap, parts: &[Vec<u8>]) -> Result<Key> {
     let key = Key::from_parts(parts.iter().map(Vec::as_slice))?;
-    Ok(match map.read(&key)?.1 {
-        Canonical::Same => key,
-        Canonical::Other(canonical) => canonical,
-    })
+    Ok(map.read(&key)?.1.of(&key))
 }
 
 /// The parts that a trigger wrote.

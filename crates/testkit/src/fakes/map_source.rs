@@ -265,10 +265,7 @@ impl Transaction {
     }
 
     fn canonical_key(&self, key: &Key) -> Result<Key> {
-        Ok(match self.source.canonical(key)? {
-            Canonical::Same => key.clone(),
-            Canonical::Other(canonical) => canonical,
-        })
+        Ok(self.source.canonical(key)?.of(key))
     }
 
     /// Takes the key's lock unless this transaction has it, and returns what the transaction sees there.

@@ -30,18 +30,12 @@ pub(super) fn add(paths: &mut Map<String, Value>) {
     let resource =
         json!({ "name": "resource", "in": "path", "required": true, "schema": { "type": "string" } });
     let mut all = operation("admin.invalidate_all", "Every entry is dropped, in every daemon", "text/plain");
-    all["responses"]["204"] = json!({ "description": "Nobody can read an entry from before" });
-    if let Some(responses) = all["responses"].as_object_mut() {
-        responses.remove("200");
-    }
+    without_body(&mut all, "Nobody can read an entry from before");
     add("/admin/resources/{resource}/_invalidate", json!({ "parameters": [resource], "post": all }));
     let server = json!({ "name": "server", "in": "path", "required": true, "schema": { "type": "string" } });
     let title = "Every entry on a cache server is dropped, in every daemon";
     let mut all = operation("admin.invalidate_server", title, "text/plain");
-    all["responses"]["204"] = json!({ "description": "Nobody can read an entry from before" });
-    if let Some(responses) = all["responses"].as_object_mut() {
-        responses.remove("200");
-    }
+    without_body(&mut all, "Nobody can read an entry from before");
     add("/admin/servers/{server}/_invalidate", json!({ "parameters": [server], "post": all }));
     add(
         "/admin/stats",
@@ -67,6 +61,14 @@ fn mode() -> Value {
         "get": operation("admin.mode", "Where reads go", "application/json"),
         "put": set,
     })
+}
+
+/// The operation, answered by 204.
+fn without_body(operation: &mut Value, description: &str) {
+    operation["responses"]["204"] = json!({ "description": description });
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.remove("200");
+    }
 }
 
 pub(super) fn operation(id: &str, summary: &str, media_type: &str) -> Value {
