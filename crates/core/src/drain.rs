@@ -38,10 +38,17 @@ pub struct Owner {
 /// How far a lane was applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watermark {
-    /// Grows with every claim; who has an older one has lost the lane.
+    /// Grows with every claim, from 1; who has an older one has lost the lane. 0 where the source keeps no watermark.
     pub epoch: u64,
     /// Every record of the lane up to here is applied, or was put aside by its owner.
     pub position: Position,
+}
+
+impl Watermark {
+    /// Whether the source keeps it: then it knows a batch that it was given before.
+    pub const fn is_kept(self) -> bool {
+        self.epoch > 0
+    }
 }
 
 /// The answer to a claim.
@@ -86,6 +93,9 @@ pub struct DrainBatch<'a> {
     pub to: Position,
     /// The writes; may be none, then only the watermark moves. At most [`Drain::batch_max`].
     pub writes: &'a [AcceptedWrite],
+    /// For how long, in milliseconds, nobody has known whether an earlier try of this very batch was applied or is still under
+    /// way; `None` when no such try was made. For sources that keep no watermark: the others know.
+    pub unanswered_ms: Option<u64>,
 }
 
 /// What became of a batch.

@@ -30,4 +30,14 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     /// Notes that these records need not be kept any longer. Never waits; a loss of power soon afterwards may
     /// bring them back, so what they stand for must bear being done twice.
     fn confirm(&self, positions: &[Position]);
+
+    /// Ready when what was confirmed before this call stays so, also over a loss of power.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Overloaded`] when there was no room for some mark, and [`crate::ErrorKind::Unavailable`] when the disk
+    /// failed: then some records may come back.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the waiting only.
+    fn flush(&self) -> BoxFuture<'static, Result<()>>;
 }

@@ -27,12 +27,14 @@
 //! | `overlay` | the loader's side: what was accepted, else the source |
 //! | `lane` | what is pending in one lane, and what of it may be applied next |
 //! | `drain` | applies batches until a lane is empty |
+//! | `attempt` | what was given to the source and may be under way there |
 //! | `letter` | dead letters: what the source refused for good, until an operator decides |
 //! | `record` | what the journals hold |
 //! | `recover` | what an earlier process left |
 //! | `progress` | what has become of a write |
 
 mod accept;
+mod attempt;
 mod drain;
 mod lane;
 mod letter;
@@ -301,12 +303,15 @@ impl Behind {
     /// Gives the lanes up, if nothing is pending and there is no dead letter; whether it did.
     ///
     /// # Errors
-    /// Those of [`Drain::release`].
+    /// Those of the journals and of [`Drain::release`].
     pub async fn release(&self) -> Result<bool> {
-        let differs = self.lanes.iter().any(|cell| cell.state.lock().has_differing());
-        if self.pending_count() > 0 || differs || !self.letters.lock().is_empty() {
+        let has_leftovers = self.lanes.iter().any(|cell| cell.state.lock().has_leftovers());
+        if self.pending_count() > 0 || has_leftovers || !self.letters.lock().is_empty() {
             return Ok(false);
         }
+        // Who has the lanes next knows nothing of this journal, so nothing of it may come back.
+        self.parts.journal.flush().await?;
+        self.forget_attempts();
         self.parts.drain.release(&self.lane_names(), &self.parts.owner).await?;
         Ok(true)
     }

@@ -169,6 +169,12 @@ impl Journal for LocalJournal {
     fn confirm(&self, positions: &[Position]) {
         self.shared.confirm(positions);
     }
+
+    fn flush(&self) -> BoxFuture<'static, Result<()>> {
+        let asked = self.shared.flush();
+        let shared = self.shared.clone();
+        Box::pin(async move { asked?.await.unwrap_or_else(|_| Err(shared.refusal())) })
+    }
 }
 
 impl Drop for LocalJournal {

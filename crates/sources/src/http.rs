@@ -27,7 +27,6 @@ use throughline_core::{Clock, Error, ErrorKind, Fingerprint, Key, Result, Tasks}
 pub use self::body::HttpFormat;
 use self::client::Client;
 pub use self::config::{HttpConfig, HttpHeaders, PutMethod};
-use self::drain::Unanswered;
 pub use self::path::PathTemplate;
 pub use self::stats::HttpStats;
 pub use crate::Password;
@@ -60,7 +59,6 @@ pub struct HttpResource {
     client: Arc<Client>,
     mapping: HttpMapping,
     tasks: Arc<dyn Tasks>,
-    unanswered: Unanswered,
 }
 
 impl HttpSource {
@@ -87,7 +85,7 @@ impl HttpSource {
     /// One resource of it. `tasks` runs the commits, which go on when their caller leaves.
     pub fn resource(&self, mapping: HttpMapping, tasks: Arc<dyn Tasks>) -> Arc<HttpResource> {
         let client = Arc::clone(&self.0);
-        Arc::new(HttpResource { client, mapping, tasks, unanswered: Unanswered::default() })
+        Arc::new(HttpResource { client, mapping, tasks })
     }
 
     /// What it costs in promises, in sentences for people.

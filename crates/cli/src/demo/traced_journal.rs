@@ -42,4 +42,8 @@ impl Journal for TracedJournal {
         }
         self.inner.confirm(positions);
     }
+
+    fn flush(&self) -> BoxFuture<'static, Result<()>> {
+        self.inner.flush()
+    }
 }

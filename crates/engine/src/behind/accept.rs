@@ -62,19 +62,34 @@ impl Behind {
 
     /// What the key's record is, for a condition: what was accepted, else the source's.
     async fn present(&self, key: &Key) -> Result<Present> {
-        if let Some((_, record)) = self.cell(key).state.lock().shown(key) {
-            return Ok(Present { record: record.clone(), is_ours: true });
+        let shown =
+            self.cell(key).state.lock().shown(key).map(|(position, record)| (position, record.clone()));
+        if let Some((position, record)) = shown {
+            // A dead letter is what readers see, and says nothing about the row any more.
+            let is_letter = self.letters.lock().get(position).is_some();
+            let row = match self.parts.policy.on_conflict {
+                OnConflict::DeadLetter if is_letter => Some(self.row(key).await?),
+                _ => None,
+            };
+            return Ok(Present { record, row });
         }
+        let row = self.row(key).await?;
+        Ok(Present { record: row.clone(), row: Some(row) })
+    }
+
+    /// What the source has now.
+    async fn row(&self, key: &Key) -> Result<Option<Record>> {
         let intent = Intent { fill: false, sent: Sent::new() };
-        Ok(Present { record: self.parts.loader.load(key, intent).await?.record, is_ours: false })
+        Ok(self.parts.loader.load(key, intent).await?.record)
     }
 }
 
 /// A record before a write.
 struct Present {
+    /// As readers see it.
     record: Option<Record>,
-    /// Whether this process has accepted it.
-    is_ours: bool,
+    /// The row, unless a write of ours is to be applied first.
+    row: Option<Option<Record>>,
 }
 
 /// A key that is being written: nobody may fill its entry.
@@ -124,7 +139,7 @@ async fn prepare(behind: &Arc<Behind>, writes: &[Write]) -> Result<Accepting> {
         let condition = base(behind.parts.policy.on_conflict, present.as_ref());
         let (change, record) = owned(&write.change, record);
         if present.is_some() {
-            present = Some(Present { record: record.clone(), is_ours: true });
+            present = Some(Present { record: record.clone(), row: None });
         }
         let receipt = WriteReceipt::default();
         effects.push(Effect::Accepted { key: key.clone(), record: record.clone(), receipt: receipt.clone() });
@@ -161,11 +176,10 @@ fn refusal(condition: &Condition, present: Option<&Record>) -> Option<Refusal> {
 /// The condition under which the write is applied later: if others are not to be overwritten, that the row is as it was.
 /// After a write of ours the row is what that one made of it, which is judged by its own condition.
 fn base(on_conflict: OnConflict, present: Option<&Present>) -> Condition {
-    match (on_conflict, present) {
-        (OnConflict::DeadLetter, Some(Present { record: Some(record), is_ours: false })) => {
-            Condition::Unchanged(vec![record.version])
-        }
-        (OnConflict::DeadLetter, Some(Present { record: None, is_ours: false })) => Condition::Absent,
+    let row = present.and_then(|present| present.row.as_ref());
+    match (on_conflict, row) {
+        (OnConflict::DeadLetter, Some(Some(row))) => Condition::Unchanged(vec![row.version]),
+        (OnConflict::DeadLetter, Some(None)) => Condition::Absent,
         _ => Condition::Always,
     }
 }
@@ -233,36 +247,59 @@ async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
     for (ticket, append) in appends {
         outcomes.push((ticket, append.await));
     }
-    let mut state = cell.state.lock();
     let failure = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err().cloned());
-    // The drain looks at the oldest, at how many there are, and at what it was asked; waking it for anything else only costs.
-    let mut is_due = failure.is_some() || state.is_asked() || state.len() >= behind.parts.policy.count_max;
-    for ((ticket, outcome), acceptable) in outcomes.into_iter().zip(accepted) {
-        match outcome {
-            Ok(position) if failure.is_none() => {
-                acceptable.receipt.set(position);
-                is_due |= state.accept(ticket, position, acceptable.record);
-                behind.note_position(position);
-                behind.stats.accepted.add(1);
-            }
-            Ok(position) => {
-                // Another one of the group was not kept: none was, as far as the callers are told.
-                state.withdraw(ticket);
-                behind.parts.journal.confirm(&[position]);
-            }
-            Err(_) => state.withdraw(ticket),
+    let Some(failure) = failure else {
+        show(lock, outcomes, accepted);
+        return Ok(());
+    };
+    // None was kept, as far as the callers are told.
+    let kept = withdraw(lock, outcomes);
+    if failure.kind() == ErrorKind::OutcomeUnknown {
+        return Err(failure);
+    }
+    if !kept.is_empty() {
+        behind.parts.journal.confirm(&kept);
+        if let Err(error) = behind.parts.journal.flush().await {
+            let detail = format!("some of the writes that were made together may be kept: {error}");
+            return Err(Error::new(ErrorKind::OutcomeUnknown, OPERATION, detail));
         }
+    }
+    Err(failure.with_retry(Retry::Safe))
+}
+
+type Appended = (u64, Result<Position>);
+
+/// Shows what is safe.
+fn show(lock: &KeyLock, outcomes: Vec<Appended>, accepted: Vec<Acceptable>) {
+    let behind = &lock.behind;
+    let cell = behind.cell(&lock.key);
+    let mut state = cell.state.lock();
+    // The drain looks at the oldest, at how many there are, and at what it was asked; waking it for anything else only costs.
+    let mut is_due = state.is_asked() || state.len() >= behind.parts.policy.count_max;
+    for ((ticket, outcome), acceptable) in outcomes.into_iter().zip(accepted) {
+        let position = outcome.expect("nothing failed");
+        acceptable.receipt.set(position);
+        is_due |= state.accept(ticket, position, acceptable.record);
+        behind.note_position(position);
+        behind.stats.accepted.add(1);
     }
     drop(state);
     if is_due {
         cell.due.notify_one();
     }
-    if failure.is_some() {
-        behind.note_change();
+}
+
+/// Takes everything back; what is in the journal nevertheless.
+fn withdraw(lock: &KeyLock, outcomes: Vec<Appended>) -> Vec<Position> {
+    let cell = lock.behind.cell(&lock.key);
+    let mut state = cell.state.lock();
+    let mut kept = Vec::new();
+    for (ticket, outcome) in outcomes {
+        state.withdraw(ticket);
+        kept.extend(outcome);
     }
-    match failure {
-        None => Ok(()),
-        Some(error) if error.kind() == ErrorKind::OutcomeUnknown => Err(error),
-        Some(error) => Err(error.with_retry(Retry::Safe)),
-    }
+    drop(state);
+    cell.due.notify_one();
+    lock.behind.note_change();
+    kept
 }

@@ -12,12 +12,13 @@ use throughline_core::{
     Applied, DrainBatch, Drained, Error, ErrorKind, Key, Owner, Position, Retry, Undrained, Watermark,
 };
 
+use super::attempt::Unanswered;
 use super::lane::{Chosen, Due, Pending};
 use super::progress::{Progress, Trouble};
 use super::{Behind, LaneCell};
 
-/// How often it is tried to drop entries that differ from their rows, in milliseconds.
-const DIFFERING_PAUSE_MS: u64 = 500;
+/// How often it is tried to drop entries that differ from their rows, and to confirm what is applied, in milliseconds.
+const TIDYING_PAUSE_MS: u64 = 500;
 
 impl Behind {
     /// Starts to drain every lane, until the last user of this is gone.
@@ -46,20 +47,36 @@ async fn serve(behind: Weak<Behind>, cell: Arc<LaneCell>) {
         };
         match due {
             Due::Now => {
-                let Some(behind) = behind.upgrade() else { return };
-                let pause_ms = behind.turn(&cell).await;
-                drop(behind);
+                let Some(serving) = behind.upgrade() else { return };
+                let pause_ms = serving.turn(&cell).await;
+                drop(serving);
                 if let Some(ms) = pause_ms {
-                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    pause(&behind, &cell, Duration::from_millis(ms)).await;
                 }
             }
             Due::In(ms) => {
                 if let Some(behind) = behind.upgrade() {
-                    behind.drop_differing(&cell).await;
+                    behind.tidy_up(&cell).await;
                 }
                 let _ = tokio::time::timeout(Duration::from_millis(ms), cell.due.notified()).await;
             }
             Due::Nothing => cell.due.notified().await,
+        }
+    }
+}
+
+/// Waits so long, or until somebody asks for what is pending, or nobody is there any more.
+async fn pause(behind: &Weak<Behind>, cell: &LaneCell, length: Duration) {
+    let over = tokio::time::sleep(length);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            () = cell.due.notified() => {
+                if cell.state.lock().take_hurry() || behind.strong_count() == 0 {
+                    return;
+                }
+            }
         }
     }
 }
@@ -75,27 +92,45 @@ impl Behind {
         match state.is_due(policy.delay_ms, policy.count_max, self.parts.wall.now()) {
             // What is due may still be on its way into the journal; then its arrival wakes the lane.
             Due::Now if !state.is_ready() => Due::Nothing,
-            Due::Nothing | Due::In(_) if state.has_differing() => Due::In(DIFFERING_PAUSE_MS),
+            Due::Nothing | Due::In(_) if state.has_leftovers() => Due::In(TIDYING_PAUSE_MS),
             due => due,
         }
     }
 
     /// Applies one batch; how long to pause before the next.
-    async fn turn(&self, cell: &LaneCell) -> Option<u64> {
-        let chosen = {
-            let state = cell.state.lock();
+    async fn turn(self: &Arc<Self>, cell: &LaneCell) -> Option<u64> {
+        let (chosen, unanswered_since) = {
+            let mut state = cell.state.lock();
+            state.take_hurry();
             // What may have been applied is given again as it was: a later write must not overtake it.
-            state.unanswered.clone().or_else(|| state.choose(self.parts.policy.coalesce))
-        }?;
+            match state.unanswered.clone() {
+                Some(Unanswered { chosen, since }) => (chosen, Some(since)),
+                None => (state.choose(self.parts.policy.coalesce)?, None),
+            }
+        };
+        let permit = self.permits.acquire().await.ok()?;
+        if let Err(error) = self.note_attempt(cell, &chosen).await {
+            return Some(self.pause(cell, &error));
+        }
+        let began = self.parts.clock.now();
         let outcome = {
-            let _permit = self.permits.acquire().await.ok()?;
             let (lane, owner) = (&cell.lane, &self.parts.owner);
             let Chosen { from, to, writes, .. } = &chosen;
-            let batch = DrainBatch { lane, owner, from: *from, to: *to, writes };
+            let unanswered_ms = unanswered_since.map(|since| began.ms_since(since));
+            let batch = DrainBatch { lane, owner, from: *from, to: *to, writes, unanswered_ms };
             self.parts.drain.apply(batch).await
         };
+        drop(permit);
         self.stats.batches.add(1);
-        cell.state.lock().unanswered = None;
+        let since = match &outcome {
+            Err(Undrained { error, .. }) if error.kind() == ErrorKind::OutcomeUnknown => {
+                unanswered_since.or(Some(began))
+            }
+            // That it cannot be given now says nothing about the try before.
+            Err(Undrained { error, .. }) if !is_for_good(error) => unanswered_since,
+            _ => None,
+        };
+        cell.state.lock().unanswered = since.map(|since| Unanswered { chosen: chosen.clone(), since });
         match outcome {
             Ok(Drained::Done(applied)) => {
                 let differing = chosen.writes.iter().zip(applied);
@@ -114,7 +149,7 @@ impl Behind {
             Ok(Drained::Taken(owner)) => self.lose(cell, &owner),
             Err(undrained) => return self.fail(cell, &chosen, undrained).await,
         }
-        self.drop_differing(cell).await;
+        self.tidy_up(cell).await;
         None
     }
 
@@ -129,8 +164,13 @@ impl Behind {
         let applied = settled.iter().filter_map(|item| Some((&item.key, item.position?)));
         let applied: Vec<_> = applied.collect();
         let positions: Vec<_> = applied.iter().map(|(_, position)| *position).collect();
-        if self.outlive(&applied).await {
-            self.parts.journal.confirm(&positions);
+        match self.outlive(&applied).await {
+            Ok(()) => self.parts.journal.confirm(&positions),
+            Err(error) => {
+                tracing::error!(lane = %cell.lane, %error, "the journal of dead letters cannot be written");
+                let applied = applied.into_iter().map(|(key, position)| (key.clone(), position));
+                cell.state.lock().confirm_later(applied);
+            }
         }
         self.stats.applied.add(positions.len() as u64);
         let mut ends = self.settled.lock();
@@ -143,12 +183,9 @@ impl Behind {
     }
 
     /// A batch was not applied; how long to pause.
-    async fn fail(&self, cell: &LaneCell, chosen: &Chosen, undrained: Undrained) -> Option<u64> {
+    async fn fail(self: &Arc<Self>, cell: &LaneCell, chosen: &Chosen, undrained: Undrained) -> Option<u64> {
         let Undrained { at, error } = undrained;
         self.stats.failures.add(1);
-        if error.kind() == ErrorKind::OutcomeUnknown {
-            cell.state.lock().unanswered = Some(chosen.clone());
-        }
         if !is_for_good(&error) {
             return Some(self.pause(cell, &error));
         }
@@ -158,7 +195,7 @@ impl Behind {
             None => None,
         };
         match blamed {
-            Some(accepted) => match self.bury(cell, accepted.position, &error).await {
+            Some(accepted) => match self.bury(cell, accepted, &error).await {
                 Ok(()) => None,
                 // It stays where it is, and nothing is lost: the next try finds it again.
                 Err(error) => Some(self.pause(cell, &error)),
@@ -201,6 +238,24 @@ impl Behind {
         waiters.into_iter().for_each(|waiter| drop(waiter.send(Some(self.lost(owner)))));
         cell.free.notify_waiters();
         self.note_change();
+    }
+
+    /// Does what is left to do about writes that are applied.
+    async fn tidy_up(&self, cell: &LaneCell) {
+        let taken = cell.state.lock().take_unconfirmed();
+        if !taken.is_empty() {
+            let applied: Vec<_> = taken.iter().map(|(key, position)| (key, *position)).collect();
+            match self.outlive(&applied).await {
+                Ok(()) => {
+                    let positions: Vec<_> = taken.iter().map(|(_, position)| *position).collect();
+                    self.parts.journal.confirm(&positions);
+                    self.note_change();
+                }
+                // It was said when it failed first.
+                Err(_) => cell.state.lock().confirm_later(taken),
+            }
+        }
+        self.drop_differing(cell).await;
     }
 
     /// Drops the entries that must go, and shows the source from then on; those that cannot be dropped now are tried again.

@@ -3,9 +3,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use throughline_core::{AcceptedWrite, Error, Key, Owner, Position, Record, Tick, Watermark, Write};
+use throughline_core::{
+    AcceptedWrite, Condition, Error, Key, Owner, Position, Record, Tick, Watermark, Write,
+};
 use tokio::sync::oneshot;
 
+use super::attempt::{Noted, Unanswered};
 use super::progress::Trouble;
 
 /// An accepted write that is not applied.
@@ -52,13 +55,19 @@ pub(super) struct LaneState {
     tickets: u64,
     /// Up to which ticket what is pending is to be applied at once.
     asked_to: Option<u64>,
+    /// Whether somebody has asked since the last batch was begun: then no pause is waited for.
+    is_hurried: bool,
     /// Why the last batch was not applied.
     pub(super) trouble: Option<Trouble>,
     /// Keys whose entries must go, and up to where the source is shown from then on: because the row is not what was accepted,
     /// or because an earlier process may have left an entry. One for each key.
     differing: HashMap<Key, Position>,
+    /// Applied, and not confirmed to the journal, because it could not be noted that dead letters are older.
+    unconfirmed: Vec<(Key, Position)>,
     /// A batch of which nobody knows whether it was applied: it is given again as it was.
-    pub(super) unanswered: Option<Chosen>,
+    pub(super) unanswered: Option<Unanswered>,
+    /// What was noted about the last batch, where the source keeps no watermark.
+    pub(super) noted: Option<Noted>,
     /// Who has the lane instead.
     pub(super) lost: Option<Owner>,
     /// The most writes of the next batch: less than usual while a write is being found that spoils batches.
@@ -69,6 +78,8 @@ pub(super) struct LaneState {
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
     pub(super) from: Watermark,
+    /// The oldest pending write and the last that it stands for.
+    pub(super) first: Position,
     pub(super) to: Position,
     pub(super) writes: Vec<AcceptedWrite>,
     /// How many of the oldest pending writes that is, those included whose place another took.
@@ -83,9 +94,12 @@ impl LaneState {
             keys: HashMap::new(),
             tickets: 0,
             asked_to: None,
+            is_hurried: false,
             trouble: None,
             differing: HashMap::new(),
+            unconfirmed: Vec::new(),
             unanswered: None,
+            noted: None,
             lost: None,
             batch_max,
         }
@@ -106,7 +120,23 @@ impl LaneState {
     }
 
     pub(super) fn find(&mut self, position: Position) -> Option<&mut Pending> {
-        self.items.iter_mut().find(|item| item.position == Some(position))
+        let place = self.place_of(position)?;
+        Some(&mut self.items[place])
+    }
+
+    /// Where a write is: by halves, for there may be very many, and stepping over those that have no position yet.
+    fn place_of(&self, position: Position) -> Option<usize> {
+        let (mut low, mut high) = (0, self.items.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let known = (middle..high).find_map(|place| Some((place, self.items[place].position?)));
+            match known {
+                Some((place, known)) if known == position => return Some(place),
+                Some((place, known)) if known < position => low = place + 1,
+                _ => high = middle,
+            }
+        }
+        None
     }
 
     /// Takes the key for a writer, if nobody has it.
@@ -197,11 +227,20 @@ impl LaneState {
 
     /// What is to be applied next: the oldest, up to the first that is still being appended.
     pub(super) fn choose(&self, coalesce: bool) -> Option<Chosen> {
+        self.gather(coalesce, self.batch_max, Position(u64::MAX))
+    }
+
+    /// What was chosen by an earlier process, up to this position.
+    pub(super) fn chosen_before(&self, last: Position) -> Option<Chosen> {
+        self.gather(true, usize::MAX, last)
+    }
+
+    fn gather(&self, coalesce: bool, len_max: usize, last: Position) -> Option<Chosen> {
         let mut writes: Vec<AcceptedWrite> = Vec::new();
         let mut places: HashMap<&Key, usize> = HashMap::new();
         let (mut count, mut to) = (0, None);
         for item in &self.items {
-            let Some(position) = item.position else { break };
+            let Some(position) = item.position.filter(|position| *position <= last) else { break };
             let known = if coalesce { places.get(&item.key).copied() } else { None };
             match known {
                 // The newest takes the place of the older ones, whose condition tells what the row was before all of them.
@@ -210,7 +249,7 @@ impl LaneState {
                     let write = Write { condition, ..item.write.clone() };
                     writes[place] = AcceptedWrite { position, write };
                 }
-                None if writes.len() == self.batch_max => break,
+                None if writes.len() == len_max => break,
                 None => {
                     places.insert(&item.key, writes.len());
                     writes.push(AcceptedWrite { position, write: item.write.clone() });
@@ -220,7 +259,8 @@ impl LaneState {
             to = Some(position);
         }
         writes.sort_by_key(|write| write.position);
-        Some(Chosen { from: self.watermark, to: to?, writes, count })
+        let first = self.items.front()?.position?;
+        Some(Chosen { from: self.watermark, first, to: to?, writes, count })
     }
 
     /// Takes out what a batch has applied: everything up to the watermark. Those whose key is in `differing` are still shown, until
@@ -250,27 +290,43 @@ impl LaneState {
     /// Asks for all that is pending now to be applied at once; the ticket of the newest of it, if there is any.
     pub(super) fn ask(&mut self) -> Option<u64> {
         self.asked_to = self.items.back().map(|item| item.ticket).or(self.asked_to);
+        self.is_hurried = true;
         self.items.back().map(|item| item.ticket)
+    }
+
+    /// Whether somebody has asked since this was last called.
+    pub(super) fn take_hurry(&mut self) -> bool {
+        std::mem::take(&mut self.is_hurried)
     }
 
     pub(super) fn is_asked(&self) -> bool {
         self.items.front().is_some_and(|item| self.asked_to.is_some_and(|to| item.ticket <= to))
     }
 
-    /// Whether everything up to this ticket is settled, and no entry of it is left that differs.
+    /// Whether everything up to this ticket is settled, and nothing of it is left to be tidied up.
     pub(super) fn is_settled(&self, ticket: Option<u64>) -> bool {
         let is_behind = |to: u64| self.items.front().is_none_or(|item| item.ticket > to);
-        ticket.is_none_or(is_behind) && self.differing.is_empty()
+        ticket.is_none_or(is_behind) && !self.has_leftovers()
+    }
+
+    /// Whether entries must go, or something applied is not confirmed to the journal.
+    pub(super) fn has_leftovers(&self) -> bool {
+        !self.differing.is_empty() || !self.unconfirmed.is_empty()
+    }
+
+    /// Notes what is applied and cannot be confirmed now.
+    pub(super) fn confirm_later(&mut self, applied: impl IntoIterator<Item = (Key, Position)>) {
+        self.unconfirmed.extend(applied);
+    }
+
+    pub(super) fn take_unconfirmed(&mut self) -> Vec<(Key, Position)> {
+        std::mem::take(&mut self.unconfirmed)
     }
 
     /// Notes that the entry of a key must go, and that the source is shown up to `position` from then on; 0 for no further.
     pub(super) fn differ(&mut self, key: Key, position: Position) {
         let known = self.differing.entry(key).or_default();
         *known = (*known).max(position);
-    }
-
-    pub(super) fn has_differing(&self) -> bool {
-        !self.differing.is_empty()
     }
 
     /// Some of the keys whose entries must go, taken for a writer; a key that is being written comes again.
@@ -292,8 +348,24 @@ impl LaneState {
 
     /// Takes out one write, which becomes a dead letter. It is shown as before.
     pub(super) fn remove(&mut self, position: Position) -> Option<Pending> {
-        let place = self.items.iter().position(|item| item.position == Some(position))?;
+        let place = self.place_of(position)?;
         self.items.remove(place)
+    }
+
+    /// Whether a later write of the key is pending.
+    pub(super) fn is_followed(&self, key: &Key, position: Position) -> bool {
+        self.items.iter().any(|item| item.key == *key && item.position.is_none_or(|later| later > position))
+    }
+
+    /// Hands the condition of a write that is a dead letter now to the write that was accepted on top of it. An older one that
+    /// is still pending tells what the row was, and needs nothing.
+    pub(super) fn inherit(&mut self, key: &Key, position: Position, condition: &Condition) {
+        let heir = self.items.iter_mut().find(|item| item.key == *key);
+        if let Some(heir) = heir.filter(|heir| heir.position.is_none_or(|place| place > position))
+            && heir.write.condition == Condition::Always
+        {
+            heir.write.condition = condition.clone();
+        }
     }
 
     /// When a pending write is due, if the delay says when; `Tick` of the wall.

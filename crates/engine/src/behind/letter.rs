@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use throughline_core::{Change, Condition, Error, ErrorKind, Key, Position, Record, Result, Target, Write};
+use throughline_core::{
+    AcceptedWrite, Change, Condition, Error, ErrorKind, Key, Position, Record, Result, Target, Write,
+};
 
 use super::progress::Progress;
 use super::record::{Kept, LetterRecord};
@@ -118,11 +120,25 @@ impl Behind {
     ///
     /// # Errors
     /// Those of the journal of dead letters; then it stays pending.
-    pub(super) async fn bury(&self, cell: &LaneCell, position: Position, error: &Error) -> Result<()> {
+    pub(super) async fn bury(
+        self: &Arc<Self>,
+        cell: &LaneCell,
+        accepted: &AcceptedWrite,
+        error: &Error,
+    ) -> Result<()> {
+        let AcceptedWrite { position, write } = accepted;
+        let (position, condition) = (*position, &write.condition);
+        let Some(key) = accepted.key() else { return Ok(()) };
+        // Whoever writes the key now was told that it is on top of this one, and could not inherit its condition.
+        let lock = match condition {
+            Condition::Always => None,
+            _ => Some(self.lock(key).await?),
+        };
         let kept = {
             let mut state = cell.state.lock();
             let Some(item) = state.find(position) else { return Ok(()) };
-            self.kept(&item.key, item.write.clone(), item.accepted_ms)
+            let write = Write { condition: condition.clone(), ..item.write.clone() };
+            self.kept(&item.key, write, item.accepted_ms)
         };
         let (why, died_ms) = (error.to_string(), self.parts.wall.now().as_ms());
         let record = LetterRecord::Dead { position, kept: kept.clone(), why: why.clone(), died_ms };
@@ -132,8 +148,13 @@ impl Behind {
         let item = {
             let mut state = cell.state.lock();
             state.trouble = None;
-            state.remove(position)
+            let item = state.remove(position);
+            state.inherit(key, position, condition);
+            item
         };
+        drop(lock);
+        // If it cannot be noted, the next attempt's note says the same, or that an operator has decided.
+        let _ = self.note_end(cell, position).await;
         self.parts.journal.confirm(&[position]);
         self.stats.letters.add(1);
         for waiter in item.into_iter().flat_map(|item| item.waiters) {
@@ -187,7 +208,7 @@ impl Behind {
     ) -> Result<Position> {
         let kept = self.kept(key, write, self.parts.wall.now().as_ms());
         let (ticket, append) = self.append(&mut cell.state.lock(), kept);
-        let withdrawn = Withdrawn { cell, ticket: Some(ticket) };
+        let withdrawn = Withdrawn { behind: self, cell, ticket: Some(ticket) };
         let position = append.await?;
         withdrawn.keep();
         cell.state.lock().accept(ticket, position, record);
@@ -199,11 +220,18 @@ impl Behind {
     /// Forgets a dead letter for good: from now on readers see the source.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`] when there is no such letter; those of the cache, when it did not confirm that the entry is gone;
+    /// [`ErrorKind::InvalidKey`] when there is no such letter; [`ErrorKind::Constraint`] when a write that was accepted on top of it
+    /// is still to be applied under its condition; those of the cache, when it did not confirm that the entry is gone;
     /// those of the journal.
     pub async fn discard_letter(self: &Arc<Self>, position: Position) -> Result<()> {
         let letter = self.letter(position).ok_or_else(|| unknown(position))?;
         let _lock = self.lock(&letter.key).await?;
+        let is_followed = || self.cell(&letter.key).state.lock().is_followed(&letter.key, position);
+        if letter.write.condition != Condition::Always && is_followed() {
+            let detail = "a write that was accepted on top of it is pending, under the condition that this one had: discard it \
+                          when that one is applied or a dead letter, too";
+            return Err(Error::new(ErrorKind::Constraint, "decide about a dead letter", detail));
+        }
         self.invalidate(&letter.key).await?;
         self.resolve(&letter, Progress::Discarded).await
     }
@@ -214,8 +242,11 @@ impl Behind {
     }
 
     /// Notes, durably, that letters are older than what was applied: after a crash they must not be shown over it. To be
-    /// called before what was applied is confirmed to the journal; whether it is noted.
-    pub(super) async fn outlive(&self, applied: &[(&Key, Position)]) -> bool {
+    /// called before what was applied is confirmed to the journal.
+    ///
+    /// # Errors
+    /// Those of the journal of dead letters; some may be noted.
+    pub(super) async fn outlive(&self, applied: &[(&Key, Position)]) -> Result<()> {
         let outlived = {
             let letters = self.letters.lock();
             if letters.is_empty() { Vec::new() } else { letters.outlived_by(applied) }
@@ -223,19 +254,15 @@ impl Behind {
         for position in outlived {
             let resource = self.parts.resource.as_str().to_owned();
             let record = LetterRecord::Outlived { resource, position };
-            match self.parts.letters.append(record.encode()).await {
-                Ok(kept_at) => self.letters.lock().outlive(position, kept_at),
-                Err(error) => {
-                    tracing::error!(%error, "the journal of dead letters cannot be written");
-                    return false;
-                }
-            }
+            let kept_at = self.parts.letters.append(record.encode()).await?;
+            self.letters.lock().outlive(position, kept_at);
         }
-        true
+        Ok(())
     }
 
     /// Takes a letter away, durably: it must not come back and be shown over what was written later.
     async fn resolve(&self, letter: &DeadLetter, end: Progress) -> Result<()> {
+        self.note_end(self.cell(&letter.key), letter.position).await?;
         let resource = self.parts.resource.as_str().to_owned();
         let record = LetterRecord::Resolved { resource, position: letter.position };
         let kept_at = self.parts.letters.append(record.encode()).await?;
@@ -243,7 +270,11 @@ impl Behind {
         let removed = self.letters.lock().0.remove(&letter.position);
         let mut places = removed.map(|letter| letter.kept_at).unwrap_or_default();
         places.push(kept_at);
-        self.parts.letters.confirm(&places);
+        // The other journal must not bring the write back when this one has forgotten it; else it keeps what it has until the
+        // next start.
+        if self.parts.journal.flush().await.is_ok() {
+            self.parts.letters.confirm(&places);
+        }
         self.cell(&letter.key).state.lock().hide_one(&letter.key, letter.position);
         self.settled.lock().note(letter.position, end);
         self.note_change();
@@ -253,6 +284,7 @@ impl Behind {
 
 /// Takes an append back that did not come to its end.
 struct Withdrawn<'a> {
+    behind: &'a Behind,
     cell: &'a LaneCell,
     ticket: Option<u64>,
 }
@@ -268,6 +300,7 @@ impl Drop for Withdrawn<'_> {
         if let Some(ticket) = self.ticket.take() {
             self.cell.state.lock().withdraw(ticket);
             self.cell.due.notify_one();
+            self.behind.note_change();
         }
     }
 }

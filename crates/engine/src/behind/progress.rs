@@ -125,6 +125,8 @@ impl Behind {
             for cell in &self.lanes {
                 if let Some(item) = cell.state.lock().find(position) {
                     let (tell, waiting) = oneshot::channel();
+                    // Who asks again and again, with a time-out, leaves one behind each time.
+                    item.waiters.retain(|waiter| !waiter.is_closed());
                     item.waiters.push(tell);
                     told = Some(waiting);
                     break;

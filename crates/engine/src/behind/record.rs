@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the journals hold: accepted writes in one, dead letters in the other. `MessagePack`, each an array that begins with
+//! What the journals hold: accepted writes in one, dead letters and what a drain must remember in the other. `MessagePack`, each an array that begins with
 //! the format's number, so that a later version can tell.
 
 use bytes::Bytes;
@@ -19,7 +19,8 @@ pub(super) struct Kept {
     pub(super) accepted_ms: u64,
 }
 
-/// What the journal of dead letters holds.
+/// What the journal of dead letters holds: the letters, what became of them, and what is tried at sources that keep no
+/// watermark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LetterRecord {
     /// The write that had this place in the other journal is dead, for this reason.
@@ -28,6 +29,9 @@ pub(super) enum LetterRecord {
     Outlived { resource: String, position: Position },
     /// An operator has decided about the dead letter of this place.
     Resolved { resource: String, position: Position },
+    /// A source that keeps no watermark is given a batch now: in this lane everything before `first` is settled, and what is
+    /// pending up to `to` may be under way there. Nothing is if `to` is before `first`.
+    Attempted { resource: String, lane: u16, first: Position, to: Position },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +57,7 @@ enum WireLetter<'a> {
     Dead(u8, u64, #[serde(borrow)] WireWrite<'a>, &'a str, u64),
     Resolved(u8, &'a str, u64),
     Outlived(u8, &'a str, u64),
+    Attempted(u8, &'a str, u16, u64, u64),
 }
 
 impl<'a> WireWrite<'a> {
@@ -118,6 +123,9 @@ impl LetterRecord {
             Self::Resolved { resource, position } => {
                 encode(&WireLetter::Resolved(FORMAT, resource, position.0))
             }
+            Self::Attempted { resource, lane, first, to } => {
+                encode(&WireLetter::Attempted(FORMAT, resource, *lane, first.0, to.0))
+            }
         }
     }
 }
@@ -148,6 +156,10 @@ pub(super) fn decode_letter(bytes: &[u8]) -> Result<LetterRecord> {
         }
         Some(WireLetter::Resolved(FORMAT, resource, position)) => {
             Some(LetterRecord::Resolved { resource: resource.to_owned(), position: Position(position) })
+        }
+        Some(WireLetter::Attempted(FORMAT, resource, lane, first, to)) => {
+            let (first, to) = (Position(first), Position(to));
+            Some(LetterRecord::Attempted { resource: resource.to_owned(), lane, first, to })
         }
         _ => None,
     };
@@ -202,7 +214,8 @@ mod tests {
         let (resource, position) = ("payment".to_owned(), Position(4));
         for record in [
             LetterRecord::Outlived { resource: resource.clone(), position },
-            LetterRecord::Resolved { resource, position },
+            LetterRecord::Resolved { resource: resource.clone(), position },
+            LetterRecord::Attempted { resource, lane: 7, first: position, to: Position(9) },
         ] {
             assert_eq!(decode_letter(&record.encode()).unwrap(), record);
         }

@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use throughline_core::{Claim, Error, ErrorKind, Key, Lane, Position, Result, Watermark};
+use throughline_core::{Claim, Condition, Error, ErrorKind, Key, Lane, Position, Result, Watermark};
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::attempt::Noted;
 use super::lane::LaneState;
 use super::letter::Letters;
 use super::progress::Settled;
 use super::record::{self, Kept, LetterRecord};
-use super::{Behind, BehindParts, LANE_COUNT, LaneCell};
+use super::{Behind, BehindParts, LANE_COUNT, LaneCell, OnConflict};
 use crate::stats::BehindStats;
 
 /// What [`Behind::open`] found.
@@ -54,15 +55,19 @@ impl Behind {
         let newest = watermarks.iter().map(|watermark| watermark.position.0).max().unwrap_or(0);
         let behind = Arc::new(build(parts, &lanes, &watermarks));
         behind.newest.fetch_max(newest, Ordering::AcqRel);
-        let dead = behind.restore_letters(letters)?;
-        let (pending_count, applied) = behind.restore_pending(pending, &dead)?;
+        let Dead { numbers, decided } = behind.restore_letters(letters)?;
+        let (pending_count, applied) = behind.restore_pending(pending, &numbers)?;
         let applied_count = applied.len();
-        behind.finish(&applied).await;
+        behind.finish(applied).await;
+        // Only when the other journal cannot bring the writes back.
+        if !decided.is_empty() && behind.parts.journal.flush().await.is_ok() {
+            behind.parts.letters.confirm(&decided);
+        }
         Ok(Recovered { behind, pending_count, applied_count })
     }
 
-    /// The numbers of all writes that are in the journal of dead letters, decided about or not.
-    fn restore_letters(&self, letters: &[(Position, Bytes)]) -> Result<HashSet<Position>> {
+    /// Takes in what the journal of dead letters holds.
+    fn restore_letters(&self, letters: &[(Position, Bytes)]) -> Result<Dead> {
         let mut found: Vec<(Position, Position, Kept, String, u64)> = Vec::new();
         let mut resolved: HashMap<Position, Position> = HashMap::new();
         let mut outlived: HashMap<Position, Position> = HashMap::new();
@@ -77,17 +82,22 @@ impl Behind {
                 LetterRecord::Resolved { resource, position } if self.is_its(&resource) => {
                     resolved.insert(position, *kept_at);
                 }
+                LetterRecord::Attempted { resource, lane, first, to } if self.is_its(&resource) => {
+                    let noted = Noted { first, to, kept_at: *kept_at };
+                    let earlier = self.restored(lane)?.state.lock().noted.replace(noted);
+                    let earlier = earlier.map(|noted| noted.kept_at);
+                    self.parts.letters.confirm(&earlier.into_iter().collect::<Vec<_>>());
+                }
                 _ => {}
             }
         }
-        let mut dead = HashSet::new();
+        let mut dead = Dead::default();
         for (kept_at, position, kept, why, died_ms) in found {
-            dead.insert(position);
+            dead.numbers.insert(position);
             self.note_position(position);
             let outlived_at = outlived.get(&position).copied();
             if let Some(decided_at) = resolved.get(&position) {
-                let places = [Some(kept_at), outlived_at, Some(*decided_at)];
-                self.parts.letters.confirm(&places.into_iter().flatten().collect::<Vec<_>>());
+                dead.decided.extend([Some(kept_at), outlived_at, Some(*decided_at)].into_iter().flatten());
                 continue;
             }
             if outlived_at.is_none() {
@@ -110,15 +120,22 @@ impl Behind {
         dead: &HashSet<Position>,
     ) -> Result<(usize, Vec<(Key, Position)>)> {
         let (mut pending_count, mut applied) = (0, Vec::new());
+        let pending_numbers: HashSet<Position> = pending.iter().map(|(position, _)| *position).collect();
         for (position, bytes) in pending {
             let kept = record::decode(bytes)?;
             if !self.is_its(&kept.resource) {
                 continue;
             }
             self.note_position(*position);
-            let cell = self.lanes.get(usize::from(kept.lane)).ok_or_else(|| strange_lane(kept.lane))?;
+            if dead.contains(position) {
+                self.parts.journal.confirm(&[*position]);
+                continue;
+            }
+            let cell = self.restored(kept.lane)?;
             let mut state = cell.state.lock();
-            if *position <= state.watermark.position || dead.contains(position) {
+            let is_over = |noted: Noted| !pending_numbers.contains(&noted.to) && !dead.contains(&noted.to);
+            let is_settled = |noted: Noted| noted.has_settled(*position, is_over(noted));
+            if *position <= state.watermark.position || state.noted.is_some_and(is_settled) {
                 applied.push((kept.key, *position));
                 continue;
             }
@@ -130,25 +147,47 @@ impl Behind {
             state.differ(kept.key, Position(0));
             pending_count += 1;
         }
+        self.pass_conditions_on();
+        let now = self.parts.clock.now();
+        self.lanes.iter().for_each(|cell| cell.state.lock().resume(now));
         Ok((pending_count, applied))
     }
 
-    /// Settles what an earlier process had no time to settle.
-    async fn finish(&self, applied: &[(Key, Position)]) {
-        let keys: Vec<(&Key, Position)> = applied.iter().map(|(key, position)| (key, *position)).collect();
-        if !self.outlive(&keys).await {
+    /// Gives each write that was accepted on top of a dead letter the condition that it had inherited.
+    fn pass_conditions_on(&self) {
+        if self.parts.policy.on_conflict != OnConflict::DeadLetter {
             return;
         }
-        for (key, position) in applied {
-            let is_letter = self.letters.lock().get(*position).is_some();
-            if !is_letter {
-                let mut state = self.cell(key).state.lock();
-                state.hide(key, *position);
-                // What the source made of it may not be what is in the cache.
-                state.differ(key.clone(), *position);
+        for letter in self.letters(usize::MAX) {
+            if letter.write.condition != Condition::Always && !letter.is_outlived {
+                let mut state = self.cell(&letter.key).state.lock();
+                state.inherit(&letter.key, letter.position, &letter.write.condition);
             }
-            self.parts.journal.confirm(&[*position]);
         }
+    }
+
+    /// Settles what an earlier process had no time to settle.
+    async fn finish(&self, applied: Vec<(Key, Position)>) {
+        let keys: Vec<(&Key, Position)> = applied.iter().map(|(key, position)| (key, *position)).collect();
+        let outcome = self.outlive(&keys).await;
+        if let Err(error) = &outcome {
+            tracing::error!(resource = %self.parts.resource, %error, "the journal of dead letters cannot be written");
+        }
+        for (key, position) in applied {
+            let mut state = self.cell(&key).state.lock();
+            state.hide(&key, position);
+            // What the source made of it may not be what is in the cache.
+            state.differ(key.clone(), position);
+            match outcome {
+                Ok(()) => self.parts.journal.confirm(&[position]),
+                Err(_) => state.confirm_later([(key, position)]),
+            }
+        }
+    }
+
+    /// The lane with this number in a journal.
+    fn restored(&self, lane: u16) -> Result<&Arc<LaneCell>> {
+        self.lanes.get(usize::from(lane)).ok_or_else(|| strange_lane(lane))
     }
 
     fn is_its(&self, name: &str) -> bool {
@@ -159,6 +198,15 @@ impl Behind {
     pub(super) fn note_position(&self, position: Position) {
         self.newest.fetch_max(position.0, Ordering::AcqRel);
     }
+}
+
+/// What the journal of dead letters tells about writes.
+#[derive(Default)]
+struct Dead {
+    /// The numbers of all that are in it, decided about or not.
+    numbers: HashSet<Position>,
+    /// Where the records are of those that were decided about.
+    decided: Vec<Position>,
 }
 
 fn build(parts: BehindParts, lanes: &[Lane], watermarks: &[Watermark]) -> Behind {

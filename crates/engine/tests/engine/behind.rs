@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises of write-behind: an accepted write is read at once, and is in the source in the end, once.
 
+mod attempts;
 mod house;
 mod letters;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use throughline_core::{Condition, Effect, Error, ErrorKind, Owner, Position, Refusal, Rng, Version};
 use throughline_engine::{BehindPolicy, Progress, Served};
 use throughline_testkit::MapJournal;
@@ -141,6 +143,37 @@ async fn a_source_that_is_gone_is_tried_again_and_says_why() {
     daemon.behind.applied(position).await.unwrap();
     assert_eq!(house.source.row("1").as_deref(), Some("uno"));
     assert!(daemon.behind.stats().retries.get() > 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_waits_for_no_pause() {
+    let house = House::new();
+    let daemon = house.daemon().await;
+    daemon.put("1", "uno").await;
+    house.source.set_unavailable(true);
+    daemon.behind.start_drain();
+    // Pauses are about half a minute by now.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    house.source.set_unavailable(false);
+    let asked = tokio::time::Instant::now();
+    daemon.drain().await;
+    assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_too_long_for_the_journal_fails_alone() {
+    let house = House::new();
+    house.journal.set_len_max(200);
+    let daemon = house.daemon().await;
+    let long = "v".repeat(300);
+    let values = ["uno", &long, "due", "tre"];
+    let write = |value: &&str| daemon.write(put("1", value, Condition::Always));
+    let answers = join_all(values.iter().map(write)).await;
+    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(Error::kind)).collect();
+    assert_eq!(kinds, [None, Some(ErrorKind::TooLarge), None, None]);
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("tre"));
+    daemon.drain().await;
+    assert_eq!(house.source.row("1").as_deref(), Some("tre"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,6 +60,9 @@ pub(super) struct Log {
     pending: Positions,
     staged: Vec<u8>,
     staged_entries: u64,
+    /// Entries whose marks of being done are staged, and those whose marks found no room.
+    staged_done: Vec<u64>,
+    unmarked: Vec<u64>,
 }
 
 /// The name of a segment's file.
@@ -86,9 +89,19 @@ impl Log {
     ) -> Result<Self, Fault> {
         let current = begin(files.as_mut(), found.number, found.next, segment_bytes)?;
         let Found { sealed, pending, next, .. } = found;
-        let (staged, staged_entries) = (Vec::new(), 0);
-        let mut log =
-            Self { files, segment_bytes, bytes_max, sealed, current, next, pending, staged, staged_entries };
+        let mut log = Self {
+            files,
+            segment_bytes,
+            bytes_max,
+            sealed,
+            current,
+            next,
+            pending,
+            staged: Vec::new(),
+            staged_entries: 0,
+            staged_done: Vec::new(),
+            unmarked: Vec::new(),
+        };
         log.trim()?;
         Ok(log)
     }
@@ -131,15 +144,35 @@ impl Log {
             let after = self.sealed.partition_point(|sealed| sealed.first <= position);
             self.sealed[after - 1].pending -= 1;
         }
+        self.mark(position);
+        true
+    }
+
+    fn mark(&mut self, position: u64) {
         if self.fits(0) {
             self.stage(Kind::Done, position, &[]);
+            self.staged_done.push(position);
+        } else {
+            self.unmarked.push(position);
         }
-        true
+    }
+
+    /// Stages the marks again that found no room; how many still find none.
+    pub(super) fn mark_again(&mut self) -> usize {
+        for position in std::mem::take(&mut self.unmarked) {
+            self.mark(position);
+        }
+        self.unmarked.len()
     }
 
     fn stage(&mut self, kind: Kind, position: u64, payload: &[u8]) {
         let synced = u32::try_from(self.current.synced).expect("a segment is smaller than 4 GiB");
         segment::encode(&mut self.staged, self.current.number, kind, synced, position, payload);
+    }
+
+    /// Whether some entry that is done will come back, for want of its mark.
+    pub(super) fn has_unmarked(&self) -> bool {
+        !self.unmarked.is_empty()
     }
 
     /// Writes what is staged, and syncs it if there are entries in it: marks of what is done may get lost.
@@ -148,6 +181,10 @@ impl Log {
         let outcome = self.current.file.write_at(self.current.end as u64, &self.staged);
         let written = self.staged.len();
         self.staged.clear();
+        if outcome.is_err() {
+            self.unmarked.append(&mut self.staged_done);
+        }
+        self.staged_done.clear();
         if let Err(error) = outcome {
             self.next -= entries;
             return Err(self.seal_after(error));
@@ -209,6 +246,11 @@ impl Log {
             self.files.remove(&name(oldest.number)).map_err(Fault::Poisoned)?;
             self.files.sync_folder().map_err(Fault::Poisoned)?;
             self.sealed.pop_front();
+        }
+        if !self.unmarked.is_empty() {
+            // What is gone needs no mark.
+            let first = self.sealed.front().map_or(self.current.first, |oldest| oldest.first);
+            self.unmarked.retain(|position| *position >= first);
         }
         Ok(())
     }

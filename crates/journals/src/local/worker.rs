@@ -30,10 +30,19 @@ struct Queue {
     append_bytes: usize,
     /// Positions that are done; no more than there are entries, but for doubles.
     done: Vec<u64>,
+    /// Those who wait until the marks of what is done are on disk.
+    flushes: Vec<oneshot::Sender<Result<()>>>,
     is_closed: bool,
     /// Why nothing is accepted any more.
     poison: Option<Error>,
     stats: LocalJournalStats,
+}
+
+/// What the thread takes in one go.
+struct Work {
+    appends: VecDeque<Waiting>,
+    done: Vec<u64>,
+    flushes: Vec<oneshot::Sender<Result<()>>>,
 }
 
 struct Waiting {
@@ -93,35 +102,54 @@ impl Shared {
         }
     }
 
+    /// Has all marks of what is done synced.
+    pub(super) fn flush(&self) -> Result<oneshot::Receiver<Result<()>>> {
+        let mut queue = self.queue.lock();
+        if let Some(poison) = &queue.poison {
+            return Err(poison.clone());
+        }
+        let (answer, outcome) = oneshot::channel();
+        queue.flushes.push(answer);
+        drop(queue);
+        self.arrived.notify_one();
+        Ok(outcome)
+    }
+
     pub(super) fn close(&self) {
         self.queue.lock().is_closed = true;
         self.arrived.notify_one();
     }
 
     /// Waits for work; `None` when there will be no more.
-    fn take(&self) -> Option<(VecDeque<Waiting>, Vec<u64>)> {
+    fn take(&self) -> Option<Work> {
         let mut queue = self.queue.lock();
-        while queue.appends.is_empty() && queue.done.is_empty() {
+        while queue.appends.is_empty() && queue.done.is_empty() && queue.flushes.is_empty() {
             if queue.is_closed {
                 return None;
             }
             self.arrived.wait(&mut queue);
         }
         queue.append_bytes = 0;
-        Some((std::mem::take(&mut queue.appends), std::mem::take(&mut queue.done)))
+        let Queue { appends, done, flushes, .. } = &mut *queue;
+        Some(Work {
+            appends: std::mem::take(appends),
+            done: std::mem::take(done),
+            flushes: std::mem::take(flushes),
+        })
     }
 }
 
 /// Writes until the journal is closed or poisoned.
 pub(super) fn run(mut log: Log, shared: &Shared) {
-    while let Some((appends, done)) = shared.take() {
+    while let Some(work) = shared.take() {
         let mut group = Group { log: &mut log, shared, staged: Vec::new() };
-        if let Err(error) = group.write(appends, &done) {
+        if let Err(error) = group.write(work) {
             tracing::error!(%error, "the journal is poisoned");
             let mut queue = shared.queue.lock();
             queue.poison = Some(error);
             // Dropping their senders tells those who wait.
             queue.appends.clear();
+            queue.flushes.clear();
             return;
         }
     }
@@ -140,9 +168,9 @@ struct Group<'a> {
 impl Group<'_> {
     /// # Errors
     /// The journal is poisoned.
-    fn write(&mut self, appends: VecDeque<Waiting>, done: &[u64]) -> Result<()> {
+    fn write(&mut self, Work { appends, done, flushes }: Work) -> Result<()> {
         let mut removed = 0;
-        for position in done {
+        for position in &done {
             if !self.log.fits(0) {
                 self.commit()?;
                 self.rotate()?.ok();
@@ -166,7 +194,28 @@ impl Group<'_> {
             self.staged.push((self.log.stage_entry(&record), answer));
         }
         self.commit()?;
+        if !flushes.is_empty() {
+            self.flush(flushes)?;
+        }
         self.trim()
+    }
+
+    fn flush(&mut self, flushes: Vec<oneshot::Sender<Result<()>>>) -> Result<()> {
+        // Once into this segment, and what does not fit there into another one.
+        let mut outcome = Ok(());
+        while outcome.is_ok() && self.log.mark_again() > 0 {
+            self.commit()?;
+            outcome = self.rotate()?;
+        }
+        self.commit()?;
+        if let Err(Fault::Full(error) | Fault::Poisoned(error)) = self.log.sync() {
+            return Err(poisoned(error));
+        }
+        if outcome.is_ok() && self.log.has_unmarked() {
+            outcome = Err(full("flush the journal", &io::Error::from(io::ErrorKind::StorageFull)));
+        }
+        flushes.into_iter().for_each(|answer| drop(answer.send(outcome.clone())));
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<()> {

@@ -47,6 +47,7 @@ async fn life(disk: &Disk, model: &mut Model, rng: &Rng) -> Result<(), String> {
     model.must = told.iter().copied().zip(opened.pending.iter().map(|(position, _)| *position)).collect();
     model.may.clear();
     disk.power_off_after(rng.below(60));
+    let mut confirmed = BTreeSet::new();
     for _ in 0..12 {
         let first = model.next;
         model.next += 1 + rng.below(6);
@@ -64,6 +65,12 @@ async fn life(disk: &Disk, model: &mut Model, rng: &Rng) -> Result<(), String> {
         for (number, _) in done {
             model.must.remove(&number);
             model.may.insert(number);
+            confirmed.insert(number);
+        }
+        if rng.below(3) == 0 && opened.journal.flush().await.is_ok() {
+            // None of them may be told again.
+            model.may.retain(|number| !confirmed.contains(number));
+            confirmed.clear();
         }
         if is_over {
             break;

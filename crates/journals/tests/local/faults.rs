@@ -4,7 +4,7 @@
 use std::io::ErrorKind as Io;
 
 use futures_util::FutureExt as _;
-use throughline_core::{ErrorKind, Journal as _};
+use throughline_core::{ErrorKind, Journal as _, Rng};
 
 use crate::bed::{append_all, numbers, open, record};
 use throughline_testkit::{Disk, DiskOp as Op};
@@ -77,6 +77,32 @@ async fn a_full_disk_refuses_and_room_again_accepts() {
     drop(opened);
     let told = numbers(&open(&disk).unwrap());
     assert_eq!((told.len(), *told.last().unwrap()), (accepted + 1, 100));
+}
+
+#[tokio::test]
+async fn what_was_flushed_does_not_come_back_and_a_full_disk_says_that_it_may() {
+    for flushes in [true, false] {
+        let disk = Disk::new();
+        let opened = open(&disk).unwrap();
+        let mut kept = Vec::new();
+        for answer in append_all(&opened.journal, 0..9).await {
+            kept.push(answer.unwrap());
+        }
+        // Neither this segment takes the marks, nor is there another one.
+        disk.fail_next(Op::Write, Io::StorageFull);
+        disk.set_room(Some(0));
+        opened.journal.confirm(&kept[..6]);
+        assert_eq!(opened.journal.flush().await.unwrap_err().kind(), ErrorKind::Overloaded);
+        disk.set_room(None);
+        if flushes {
+            opened.journal.flush().await.unwrap();
+        }
+        disk.power_off_after(0);
+        drop(opened);
+        disk.lose_power(&Rng::from_seed(3));
+        let told = numbers(&open(&disk).unwrap());
+        assert_eq!(told, if flushes { 6..9 } else { 0..9 }.collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test]

@@ -7,14 +7,10 @@
 //! same, and no other write has it. A service that knows none applies a write again whose answer was lost; with `PUT`
 //! and `DELETE`, which replace the whole record, that does no harm unless somebody else wrote in between.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use bytes::Bytes;
-use parking_lot::Mutex;
 use throughline_core::{
     Applied, BoxFuture, Claim, Condition, Drain, DrainBatch, Drained, Error, ErrorKind, Key, Lane, Owner,
-    Position, Record, Result, Retry, Target, Tick, Undrained, Watermark, Write,
+    Position, Record, Result, Retry, Target, Undrained, Watermark, Write,
 };
 use uuid::Uuid;
 
@@ -24,37 +20,8 @@ use super::config::PutMethod;
 use super::deliver::{Delivered, Delivery, Guard, WRITE};
 use super::loader::Found;
 
-/// How many requests without an answer are remembered, and for how long a service may be still at one: longer than
-/// any request takes that somebody waits for.
-const UNANSWERED_MAX: usize = 1_024;
+/// For how long a service may be still at a request without an answer: longer than any takes that somebody waits for.
 const STILL_AT_IT_MS_MAX: u64 = 600_000;
-
-/// Requests whose outcome is unknown. A service that is still at one answers its repetition by 409, which else
-/// is final.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Unanswered(Arc<Mutex<VecDeque<(Uuid, Tick)>>>);
-
-impl Unanswered {
-    fn note(&self, id: Uuid, now: Tick) {
-        self.forget(id);
-        let mut unanswered = self.0.lock();
-        if unanswered.len() == UNANSWERED_MAX {
-            unanswered.pop_front();
-        }
-        unanswered.push_back((id, now));
-    }
-
-    fn forget(&self, id: Uuid) {
-        self.0.lock().retain(|(known, _)| *known != id);
-    }
-
-    /// Whether a 409 may mean that the service is still at this request.
-    fn may_be_under_way(&self, id: Uuid, now: Tick) -> bool {
-        let is_it =
-            |(known, since): &(Uuid, Tick)| *known == id && now.ms_since(*since) <= STILL_AT_IT_MS_MAX;
-        self.0.lock().iter().any(is_it)
-    }
-}
 
 impl HttpResource {
     /// The record as a reader would see it if the service keeps it as it is; `None` for a deletion.
@@ -65,7 +32,7 @@ impl HttpResource {
         Ok(self.value_of(&write.change)?.map(Record::from_content))
     }
 
-    async fn apply_write(&self, id: Uuid, write: &Write) -> Result<Applied> {
+    async fn apply_write(&self, id: Uuid, write: &Write, unanswered_ms: Option<u64>) -> Result<Applied> {
         let Target::Key(key) = &write.target else {
             return Err(Error::new(ErrorKind::InvalidKey, WRITE, "an accepted write needs its key"));
         };
@@ -87,19 +54,12 @@ impl HttpResource {
         let delivery = Delivery { key: key.clone(), value, guard, id };
         match self.deliver(&delivery).await {
             Ok(Delivered::Done(headers, body)) => {
-                self.unanswered.forget(id);
                 Ok(self.applied(&delivery, entity_tag(&headers).is_some(), &body))
             }
-            Ok(Delivered::Refused) => self.look_again(key, &delivery).await,
-            Err(error) => Err(self.noted(id, error)),
+            // A condition that does not hold may be one that held at an earlier try, whose answer was lost.
+            Ok(Delivered::Refused) => late(self.find(key, None).await?, delivery.value.as_ref()),
+            Err(error) => Err(judged(error, unanswered_ms)),
         }
-    }
-
-    /// A condition that does not hold may be one that held at an earlier try, whose answer was lost.
-    async fn look_again(&self, key: &Key, delivery: &Delivery) -> Result<Applied> {
-        let applied = late(self.find(key, None).await?, delivery.value.as_ref())?;
-        self.unanswered.forget(delivery.id);
-        Ok(applied)
     }
 
     /// Whether a reader will see exactly what was sent: the service says so by an entity tag in answer to a PUT
@@ -111,18 +71,16 @@ impl HttpResource {
         let says_so = has_tag && self.mapping.put == PutMethod::Put;
         if is_same || (says_so && body.is_empty()) { Applied::Exact } else { Applied::Changed }
     }
+}
 
-    fn noted(&self, id: Uuid, error: Error) -> Error {
-        if error.kind() == ErrorKind::OutcomeUnknown {
-            self.unanswered.note(id, self.client.now());
-        } else if error.kind() == ErrorKind::Constraint
-            && self.unanswered.may_be_under_way(id, self.client.now())
-        {
-            let detail = format!("{}; it may be still at the same request", error.detail());
-            return Error::new(ErrorKind::OutcomeUnknown, WRITE, detail).with_retry(Retry::Unsafe);
-        }
-        error
+/// A service that is still at an earlier try answers its repetition by 409, which else is final.
+fn judged(error: Error, unanswered_ms: Option<u64>) -> Error {
+    let may_be_at_it = unanswered_ms.is_some_and(|ms| ms <= STILL_AT_IT_MS_MAX);
+    if error.kind() != ErrorKind::Constraint || !may_be_at_it {
+        return error;
     }
+    let detail = format!("{}; it may be still at the same request", error.detail());
+    Error::new(ErrorKind::OutcomeUnknown, WRITE, detail).with_retry(Retry::Unsafe)
 }
 
 /// What became of a write whose condition does not hold (any more): if the record is as the write says, it took place.
@@ -190,7 +148,7 @@ impl Drain for HttpResource {
                 }
             };
             let id = id(batch.owner, batch.lane, accepted.position);
-            match self.apply_write(id, &accepted.write).await {
+            match self.apply_write(id, &accepted.write, batch.unanswered_ms).await {
                 Ok(applied) => Ok(Drained::Done(vec![applied])),
                 Err(error) => Err(Undrained { at: Some(0), error }),
             }
@@ -200,26 +158,19 @@ impl Drain for HttpResource {
 
 #[cfg(test)]
 mod tests {
-    use super::{STILL_AT_IT_MS_MAX, UNANSWERED_MAX, Unanswered, id};
+    use super::{STILL_AT_IT_MS_MAX, id, judged};
     use std::collections::HashSet;
-    use throughline_core::{Lane, Owner, Position, ResourceName, Tick};
-    use uuid::Uuid;
+    use throughline_core::{Error, ErrorKind, Lane, Owner, Position, ResourceName};
 
     #[test]
-    fn a_request_without_an_answer_is_remembered_for_a_while() {
-        let (unanswered, one) = (Unanswered::default(), Uuid::from_u128(1));
-        let at = Tick::from_ms;
-        assert!(!unanswered.may_be_under_way(one, at(0)));
-        unanswered.note(one, at(5));
-        assert!(unanswered.may_be_under_way(one, at(5 + STILL_AT_IT_MS_MAX)));
-        assert!(!unanswered.may_be_under_way(one, at(6 + STILL_AT_IT_MS_MAX)));
-        unanswered.note(one, at(9));
-        assert!(unanswered.may_be_under_way(one, at(6 + STILL_AT_IT_MS_MAX)));
-        for other in 0..UNANSWERED_MAX as u128 {
-            unanswered.note(Uuid::from_u128(other + 2), at(9));
-        }
-        assert!(!unanswered.may_be_under_way(one, at(9)), "the oldest makes room");
-        assert_eq!(unanswered.0.lock().len(), UNANSWERED_MAX);
+    fn a_conflict_is_final_unless_an_earlier_try_may_be_under_way() {
+        let kind =
+            |unanswered_ms| judged(Error::new(ErrorKind::Constraint, "x", "409"), unanswered_ms).kind();
+        assert_eq!(kind(None), ErrorKind::Constraint);
+        assert_eq!(kind(Some(0)), ErrorKind::OutcomeUnknown);
+        assert_eq!(kind(Some(STILL_AT_IT_MS_MAX)), ErrorKind::OutcomeUnknown);
+        assert_eq!(kind(Some(STILL_AT_IT_MS_MAX + 1)), ErrorKind::Constraint);
+        assert_eq!(judged(Error::new(ErrorKind::Denied, "x", "403"), Some(0)).kind(), ErrorKind::Denied);
     }
 
     #[test]

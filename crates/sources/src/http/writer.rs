@@ -39,7 +39,6 @@ impl HttpResource {
             client: Arc::clone(&self.client),
             mapping: self.mapping.clone(),
             tasks: Arc::clone(&self.tasks),
-            unanswered: self.unanswered.clone(),
         }
     }
 

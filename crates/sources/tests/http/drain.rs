@@ -26,18 +26,19 @@ fn owner(journal: &str) -> Owner {
 }
 
 async fn apply(house: &House, position: u64, write: Write) -> Result<Drained, Undrained> {
-    apply_by(&house.payment, position, write).await
+    apply_by(&house.payment, position, write, None).await
 }
 
 async fn apply_by(
     resource: &throughline_sources::http::HttpResource,
     position: u64,
     write: Write,
+    unanswered_ms: Option<u64>,
 ) -> Result<Drained, Undrained> {
-    let (lane, owner, position) = (lane(), owner("j"), Position(position));
-    let writes = [AcceptedWrite { position, write }];
-    let batch = DrainBatch { lane: &lane, owner: &owner, from: NOTHING_KEPT, to: position, writes: &writes };
-    resource.apply(batch).await
+    let (lane, owner, to) = (lane(), owner("j"), Position(position));
+    let writes = [AcceptedWrite { position: to, write }];
+    let (lane, owner, writes) = (&lane, &owner, &writes);
+    resource.apply(DrainBatch { lane, owner, from: NOTHING_KEPT, to, writes, unanswered_ms }).await
 }
 
 async fn applied(house: &House, position: u64, write: Write) -> Applied {
@@ -69,8 +70,8 @@ async fn every_lane_is_held_by_who_asks_and_begins_where_its_journal_says() {
 async fn a_batch_is_one_write_or_none() {
     let house = House::new().await;
     let (lane, owner) = (lane(), owner("j"));
-    let batch =
-        |writes| DrainBatch { lane: &lane, owner: &owner, from: NOTHING_KEPT, to: Position(9), writes };
+    let (lane, owner, to, unanswered_ms) = (&lane, &owner, Position(9), None);
+    let batch = |writes| DrainBatch { lane, owner, from: NOTHING_KEPT, to, writes, unanswered_ms };
     assert_eq!(house.payment.apply(batch(&[])).await.unwrap(), Drained::Done(Vec::new()));
     let two = [1, 2].map(|at| AcceptedWrite { position: Position(at), write: put("1", TEN) });
     let refused = house.payment.apply(batch(&two)).await.unwrap_err();
@@ -88,7 +89,7 @@ async fn a_put_that_the_service_keeps_as_it_is_is_exact() {
     let path = PathTemplate::parse("/payments/{id}").unwrap();
     let mapping = HttpMapping { put: PutMethod::Patch, ..HttpMapping::json(path) };
     let patched = house.source.resource(mapping, Arc::new(TestTasks));
-    let done = apply_by(&patched, 4, put("1", TEN)).await.unwrap();
+    let done = apply_by(&patched, 4, put("1", TEN), None).await.unwrap();
     assert_eq!(done, Drained::Done(vec![Applied::Changed]), "a patched record may hold more");
 }
 
@@ -138,7 +139,7 @@ async fn a_repetition_that_meets_the_first_request_still_under_way_is_not_given_
     let options = BankOptions { save_ms: 400, ..BankOptions::quick() };
     let house = House::with(options, |config| HttpConfig { request_timeout_ms: 100, ..config }).await;
     assert_eq!(error(&house, 1, put("1", TEN)).await.kind(), ErrorKind::OutcomeUnknown);
-    let again = error(&house, 1, put("1", TEN)).await;
+    let again = apply_by(&house.payment, 1, put("1", TEN), Some(100)).await.unwrap_err().error;
     assert_eq!((again.kind(), again.retry()), (ErrorKind::OutcomeUnknown, Retry::Unsafe), "{again}");
     while house.row("1").is_none() {
         tokio::task::yield_now().await;

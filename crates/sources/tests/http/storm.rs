@@ -51,14 +51,18 @@ async fn every_write_is_applied_once_and_in_order_through_any_trouble() {
             }
         };
         let writes = [AcceptedWrite { position: Position(number), write }];
-        let batch = DrainBatch { lane: &lane, owner: &owner, from, to: Position(number), writes: &writes };
+        let (to, mut unanswered_ms) = (Position(number), None);
         trouble(&house, &rng);
         loop {
+            let batch = DrainBatch { lane: &lane, owner: &owner, from, to, writes: &writes, unanswered_ms };
             match house.payment.apply(batch).await {
                 Ok(drained) => break assert!(matches!(drained, Drained::Done(_)), "{drained:?}"),
                 Err(undrained) => {
                     assert_ne!(undrained.error.retry(), Retry::Never, "seed {seed}: {}", undrained.error);
                     failures += 1;
+                    if undrained.error.kind() == ErrorKind::OutcomeUnknown {
+                        unanswered_ms = Some(0);
+                    }
                 }
             }
         }

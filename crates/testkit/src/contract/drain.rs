@@ -162,7 +162,14 @@ impl Line {
         };
         let writes: Vec<AcceptedWrite> = writes.iter().enumerate().map(accepted).collect();
         let to = Position(self.at.position.0 + writes.len() as u64);
-        let batch = DrainBatch { lane: &self.lane, owner: &self.owner, from: self.at, to, writes: &writes };
+        let batch = DrainBatch {
+            lane: &self.lane,
+            owner: &self.owner,
+            from: self.at,
+            to,
+            writes: &writes,
+            unanswered_ms: None,
+        };
         self.drain.apply(batch).await
     }
 

@@ -15,8 +15,11 @@ pub struct MapJournal(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     records: BTreeMap<Position, Bytes>,
+    /// Confirmed, and not flushed or followed by an append that was.
+    unflushed: BTreeMap<Position, Bytes>,
     appended: u64,
     is_full: bool,
+    len_max: Option<usize>,
 }
 
 impl MapJournal {
@@ -28,6 +31,17 @@ impl MapJournal {
     /// Refuses records, or takes them again.
     pub fn set_full(&self, is_full: bool) {
         self.0.lock().is_full = is_full;
+    }
+
+    /// Brings back what was confirmed and not flushed since.
+    pub fn lose_power(&self) {
+        let state = &mut *self.0.lock();
+        state.records.append(&mut state.unflushed);
+    }
+
+    /// Refuses records with more bytes.
+    pub fn set_len_max(&self, len_max: usize) {
+        self.0.lock().len_max = Some(len_max);
     }
 
     /// Puts records in, as a journal has them whose last confirmations were lost; `next` is where it goes on.
@@ -57,19 +71,31 @@ impl Journal for MapJournal {
                 let full = Error::new(ErrorKind::Overloaded, "append to the journal", "it is full");
                 return Box::pin(std::future::ready(Err(full)));
             }
+            if state.len_max.is_some_and(|len_max| record.len() > len_max) {
+                let large =
+                    Error::new(ErrorKind::TooLarge, "append to the journal", "the record is too long");
+                return Box::pin(std::future::ready(Err(large)));
+            }
             state.appended += 1;
             Position(state.appended)
         };
         Box::pin(async move {
             // A real one waits for its disk.
             tokio::task::yield_now().await;
-            state.lock().records.insert(position, record);
+            let mut state = state.lock();
+            state.records.insert(position, record);
+            state.unflushed.clear();
             Ok(position)
         })
     }
 
     fn confirm(&self, positions: &[Position]) {
-        let mut state = self.0.lock();
-        positions.iter().for_each(|position| drop(state.records.remove(position)));
+        let State { records, unflushed, .. } = &mut *self.0.lock();
+        unflushed.extend(positions.iter().filter_map(|position| records.remove_entry(position)));
+    }
+
+    fn flush(&self) -> BoxFuture<'static, Result<()>> {
+        self.0.lock().unflushed.clear();
+        Box::pin(std::future::ready(Ok(())))
     }
 }

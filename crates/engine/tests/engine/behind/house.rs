@@ -90,6 +90,11 @@ impl House {
         Self { journal, ..self.clone() }
     }
 
+    /// The same house with another journal of dead letters.
+    pub(crate) fn with_letters(&self, letters: MapJournal) -> Self {
+        Self { letters, ..self.clone() }
+    }
+
     pub(crate) fn applied_count(&self, text: &str) -> usize {
         self.source.applied().iter().filter(|(applied, _)| *applied == key(text)).count()
     }

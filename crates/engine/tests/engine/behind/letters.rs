@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Promises of write-behind about writes that the source refuses.
 
+use std::time::Duration;
+
 use throughline_core::{Change, ErrorKind};
 use throughline_engine::{BehindPolicy, OnConflict, Progress};
+use throughline_testkit::MapJournal;
 
 use super::house::{House, by_hand};
 
@@ -111,4 +114,125 @@ async fn a_dead_letter_is_shown_though_an_older_write_of_its_key_is_still_being_
     daemon.behind.retry_letter(bad, Some(Change::Put { value: "due".into(), flags: 0 })).await.unwrap();
     daemon.drain().await;
     assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("due"));
+}
+
+fn left_alone() -> BehindPolicy {
+    BehindPolicy { on_conflict: OnConflict::DeadLetter, coalesce: false, ..by_hand() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_accepted_on_top_of_a_conflict_is_one_too_also_after_a_crash() {
+    for coalesce in [true, false] {
+        let house = House::new();
+        let policy = || BehindPolicy { coalesce, ..left_alone() };
+        let daemon = house.open("a", policy()).await.unwrap();
+        let first = daemon.put("1", "uno").await;
+        daemon.put("1", "due").await;
+        let records = house.journal.pending();
+        house.source.change_behind("1", Some("by hand"));
+        daemon.drain().await;
+        assert_eq!((house.source.row("1").as_deref(), daemon.behind.letter_count()), (Some("by hand"), 2));
+        drop(daemon);
+        if coalesce {
+            continue;
+        }
+        // A crash after the first of them had become a letter.
+        let (journal, letters) = (MapJournal::default(), MapJournal::default());
+        journal.restore(&records[1..], house.journal.next());
+        letters.restore(&house.letters.pending()[..1], house.letters.next());
+        let house = house.with_journal(journal).with_letters(letters);
+        let daemon = house.open("a", policy()).await.unwrap();
+        assert_eq!((daemon.behind.letter_count(), daemon.behind.pending_count()), (1, 1));
+        let refused = daemon.behind.discard_letter(first).await.unwrap_err();
+        assert!(refused.to_string().contains("accepted on top of it"), "{refused}");
+        daemon.drain().await;
+        assert_eq!((house.source.row("1").as_deref(), daemon.behind.letter_count()), (Some("by hand"), 2));
+        daemon.behind.discard_letter(first).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_accepted_after_a_conflict_is_judged_by_the_row_of_then() {
+    for (is_changed, row) in [(false, "tre"), (true, "again by hand")] {
+        let house = House::new();
+        let daemon = house.open("a", left_alone()).await.unwrap();
+        daemon.put("1", "uno").await;
+        house.source.change_behind("1", Some("by hand"));
+        daemon.drain().await;
+        daemon.put("1", "tre").await;
+        if is_changed {
+            house.source.change_behind("1", Some("again by hand"));
+        }
+        daemon.drain().await;
+        assert_eq!(house.source.row("1").as_deref(), Some(row));
+        assert_eq!(daemon.behind.letter_count(), if is_changed { 2 } else { 1 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_on_top_of_a_refused_one_is_applied_if_nobody_else_wrote() {
+    for coalesce in [true, false] {
+        let house = House::new();
+        house.source.refuse_value("bad", ErrorKind::Constraint);
+        let daemon = house.open("a", BehindPolicy { coalesce, ..left_alone() }).await.unwrap();
+        daemon.put("1", "bad").await;
+        daemon.put("1", "due").await;
+        daemon.drain().await;
+        assert_eq!(house.source.row("1").as_deref(), Some("due"));
+        assert_eq!(daemon.behind.letter_count(), usize::from(!coalesce));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_discarded_letter_does_not_come_back_when_the_power_goes() {
+    let house = House::new();
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let daemon = house.daemon().await;
+    let position = daemon.put("1", "bad").await;
+    daemon.drain().await;
+    daemon.behind.discard_letter(position).await.unwrap();
+    drop(daemon);
+    // The journal of letters has forgotten it for good.
+    assert!(house.letters.pending().is_empty());
+    house.journal.lose_power();
+    let daemon = house.daemon().await;
+    assert_eq!((daemon.behind.pending_count(), daemon.behind.letter_count()), (0, 0));
+    assert_eq!(daemon.get_evicted("1").await.as_deref(), Some("one"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_does_not_outlive_an_older_one() {
+    let house = House::new();
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let daemon = house.open("a", BehindPolicy { coalesce: false, ..by_hand() }).await.unwrap();
+    daemon.put("1", "bad").await;
+    daemon.put("1", "bad").await;
+    let records = house.journal.pending();
+    daemon.drain().await;
+    drop(daemon);
+    let forgot = MapJournal::default();
+    forgot.restore(&records, house.journal.next());
+    let daemon = house.with_journal(forgot).daemon().await;
+    let letters = daemon.behind.letters(9);
+    assert_eq!(letters.iter().map(|letter| letter.is_outlived).collect::<Vec<_>>(), [false, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_applied_is_confirmed_as_soon_as_it_can_be_noted_that_a_letter_is_older() {
+    let house = House::new();
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let daemon = house.daemon().await;
+    let bad = daemon.put("1", "bad").await;
+    daemon.drain().await;
+    daemon.put("1", "later").await;
+    house.letters.set_full(true);
+    daemon.behind.start_drain();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!((house.source.row("1").as_deref(), house.journal.pending().len()), (Some("later"), 1));
+    assert!(!daemon.behind.release().await.unwrap());
+    house.letters.set_full(false);
+    daemon.drain().await;
+    assert!(house.journal.pending().is_empty());
+    daemon.behind.discard_letter(bad).await.unwrap();
+    assert!(daemon.behind.release().await.unwrap());
 }

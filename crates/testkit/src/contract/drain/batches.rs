@@ -60,8 +60,14 @@ pub async fn a_batch_that_was_dropped_is_given_again_and_applied_once(subject: D
 pub async fn a_batch_without_writes_moves_the_watermark(subject: DrainSubject) {
     let line = Line::claim(&subject.person.1, 1, "a").await;
     let to = throughline_core::Position(7);
-    let batch =
-        throughline_core::DrainBatch { lane: &line.lane, owner: &line.owner, from: line.at, to, writes: &[] };
+    let batch = throughline_core::DrainBatch {
+        lane: &line.lane,
+        owner: &line.owner,
+        from: line.at,
+        to,
+        writes: &[],
+        unanswered_ms: None,
+    };
     let drained = subject.person.1.apply(batch).await.expect("there is nothing to fail");
     assert_eq!(drained, Drained::Done(Vec::new()));
     let again = subject.person.1.apply(batch).await.expect("it is answered");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accepted writes, applied to the map in batches, each once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use throughline_core::{
-    Applied, BoxFuture, Change, Claim, Condition, Drain, DrainBatch, Drained, Error, ErrorKind, Key, Lane,
-    Owner, Position, Record, Result, Undrained, Watermark, Write,
+    AcceptedWrite, Applied, BoxFuture, Change, Claim, Condition, Drain, DrainBatch, Drained, Error,
+    ErrorKind, Key, Lane, Owner, Position, Record, Result, Undrained, Watermark, Write,
 };
 
 use super::MapSource;
@@ -19,6 +19,20 @@ pub(super) struct Lanes {
     batch_sizes: Vec<usize>,
     /// What is stored in place of what was written, as a trigger would.
     rewriting: Option<(String, String)>,
+    /// Whether no watermark is kept, as by a service over HTTP, which knows a write by who gives it and its place.
+    forgets_lanes: bool,
+    known: HashSet<(String, Position)>,
+    /// Whether the next write is still under way when it is given up, and the one that is.
+    lingers_next: bool,
+    lingering: Option<Lingering>,
+}
+
+/// A write that a service is still at.
+#[derive(Debug)]
+struct Lingering {
+    id: (String, Position),
+    key: Key,
+    change: Change,
 }
 
 impl MapSource {
@@ -35,6 +49,65 @@ impl MapSource {
     /// Stores `stored` where an accepted write says `written`.
     pub fn rewrite(&self, written: &str, stored: &str) {
         self.state().lanes.rewriting = Some((written.to_owned(), stored.to_owned()));
+    }
+
+    /// Keeps no watermark from now on, and takes one write at a time.
+    pub fn forget_lanes(&self) {
+        self.state().lanes.forgets_lanes = true;
+    }
+
+    /// Leaves the next accepted write without an answer, and under way until [`MapSource::finish_lingering`].
+    pub fn linger_next(&self) {
+        self.state().lanes.lingers_next = true;
+    }
+
+    /// Forgets which writes it was given.
+    pub fn forget_requests(&self) {
+        self.state().lanes.known.clear();
+    }
+
+    /// Does what is still under way; whether something was.
+    pub fn finish_lingering(&self) -> bool {
+        let mut state = self.state();
+        let Some(Lingering { id, key, change }) = state.lanes.lingering.take() else { return false };
+        state.lanes.applied.push((key.clone(), id.1));
+        state.lanes.known.insert(id);
+        state.store(key, &change);
+        true
+    }
+
+    /// As a service does it that keeps nothing of ours.
+    fn apply_request(&self, batch: DrainBatch<'_>) -> std::result::Result<Drained, Undrained> {
+        let [AcceptedWrite { position, write }] = batch.writes else {
+            return Ok(Drained::Done(Vec::new()));
+        };
+        let failure = |kind| {
+            let error = Error::new(kind, "apply an accepted write", "planted");
+            Undrained { at: Some(0), error }
+        };
+        self.check("apply an accepted write").map_err(|error| Undrained { at: Some(0), error })?;
+        if let Change::Put { value, .. } = &write.change {
+            self.check_value(value).map_err(|error| Undrained { at: Some(0), error })?;
+        }
+        let mut state = self.state();
+        let id = (batch.owner.journal.clone(), *position);
+        let key = batch.writes[0].key().cloned().expect("accepted writes have keys");
+        if state.lanes.lingering.as_ref().is_some_and(|lingering| lingering.id == id) {
+            // A service says that it is still at it; who does not know that it was asked before takes that for a refusal.
+            let kind =
+                if batch.unanswered_ms.is_some() { ErrorKind::OutcomeUnknown } else { ErrorKind::Constraint };
+            return Err(failure(kind));
+        }
+        if std::mem::take(&mut state.lanes.lingers_next) {
+            state.lanes.lingering = Some(Lingering { id, key, change: write.change.clone() });
+            return Err(failure(ErrorKind::OutcomeUnknown));
+        }
+        if !state.lanes.known.insert(id) {
+            return Ok(Drained::Done(vec![Applied::Exact]));
+        }
+        state.lanes.applied.push((key.clone(), *position));
+        let applied = state.store(key, &write.change);
+        Ok(Drained::Done(vec![applied]))
     }
 
     fn apply_batch(&self, batch: DrainBatch<'_>) -> std::result::Result<Drained, Undrained> {
@@ -107,7 +180,7 @@ impl super::State {
 
 impl Drain for MapSource {
     fn batch_max(&self) -> usize {
-        500
+        if self.state().lanes.forgets_lanes { 1 } else { 500 }
     }
 
     fn check(&self, write: &Write) -> Result<Option<Record>> {
@@ -128,6 +201,9 @@ impl Drain for MapSource {
         Box::pin(async move {
             self.check("claim lanes")?;
             let mut state = self.state();
+            if state.lanes.forgets_lanes {
+                return Ok(Claim::Held(vec![Watermark::default(); lanes.len()]));
+            }
             let taken = lanes.iter().find_map(|lane| {
                 let holder = state.lanes.lanes.get(&lane.to_string())?.0.as_ref()?;
                 (holder.journal != owner.journal && !by_force).then(|| holder.clone())
@@ -161,7 +237,8 @@ impl Drain for MapSource {
         Box::pin(async move {
             // A real one waits for its server.
             tokio::task::yield_now().await;
-            self.apply_batch(batch)
+            let forgets_lanes = self.state().lanes.forgets_lanes;
+            if forgets_lanes { self.apply_request(batch) } else { self.apply_batch(batch) }
         })
     }
 }
