@@ -11,10 +11,20 @@ use throughline_sim::database::Kind;
 use throughline_sim::faults::Fault;
 use throughline_sim::report::{Judgement, Report, Table};
 
+/// On a machine that has no time for us nothing is read, which says nothing about a system: then for longer.
 async fn report(database: Kind, control: Control, faults: &[Fault]) -> Report {
+    for seconds in [4, 8] {
+        let report = report_of(database, control, faults, Duration::from_secs(seconds)).await;
+        if report.verdict.reads > 0 && report.verdict.acknowledged > 0 {
+            return report;
+        }
+    }
+    report_of(database, control, faults, Duration::from_secs(30)).await
+}
+
+async fn report_of(database: Kind, control: Control, faults: &[Fault], duration: Duration) -> Report {
     let seed = 20_261_121;
-    let workload =
-        Workload { key_count: 6, worker_count: 8, write_percent: 10, duration: Duration::from_secs(4), seed };
+    let workload = Workload { key_count: 6, worker_count: 8, write_percent: 10, duration, seed };
     let chaos = Chaos {
         workload,
         faults: faults.to_vec(),

@@ -42,6 +42,11 @@ async fn a_validated_hit_costs_one_command_and_no_payload() {
     let tiered = validated(&cache);
     assert_eq!(value(&tiered, "a").await.map(|value| value.len()), Some(LARGE));
 
+    // The server counts what it has sent after it has sent it.
+    eventually("the payload is counted", async || {
+        (counted(server.address(), "bytes_written") > LARGE as u64).then_some(())
+    })
+    .await;
     let stats = cache.stats(NodeId(0));
     let before =
         (read(&stats.commands), read(&stats.round_trips), counted(server.address(), "bytes_written"));

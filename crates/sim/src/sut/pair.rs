@@ -13,7 +13,7 @@ use crate::database::Session;
 use crate::history::Outcome;
 
 /// A cache that does not answer in this time is treated as if it had nothing.
-const CACHE_TIMEOUT: Duration = Duration::from_millis(100);
+const CACHE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Until when a value may stay, as in most hand-written code; longer than a run's checks need.
 const TTL_S: u32 = 300;
 

@@ -131,10 +131,6 @@ impl Client {
         &self.place
     }
 
-    pub(super) fn now(&self) -> Tick {
-        self.clock.now()
-    }
-
     pub(super) fn stats(&self) -> HttpStats {
         self.counters.read()
     }

@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 use throughline_core::{
-    Applied, BoxFuture, Claim, Condition, Drain, DrainBatch, Drained, Error, ErrorKind, Key, Lane, Owner,
+    Applied, BoxFuture, Claim, Condition, Drain, DrainBatch, Drained, Error, ErrorKind, Lane, Owner,
     Position, Record, Result, Retry, Target, Undrained, Watermark, Write,
 };
 use uuid::Uuid;

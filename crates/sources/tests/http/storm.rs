@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use throughline_bank::{BankOptions, HangUp};
 use throughline_core::{
-    AcceptedWrite, Drain as _, DrainBatch, Drained, Lane, Owner, Position, ResourceName, Retry, Rng,
-    Watermark,
+    AcceptedWrite, Drain as _, DrainBatch, Drained, ErrorKind, Lane, Owner, Position, ResourceName, Retry,
+    Rng, Watermark,
 };
 use throughline_sources::http::HttpConfig;
 
