@@ -132,7 +132,8 @@ pub struct Undrained {
     pub error: Error,
 }
 
-/// Applies accepted writes of one resource to its source, each once.
+/// Applies accepted writes of one resource to its source, each once. Every call comes to an end within a time of its own, as
+/// long as the source needs or has (a minute at most): who drains waits for it without a limit.
 pub trait Drain: fmt::Debug + Send + Sync + 'static {
     /// The most writes that a batch may hold; at least 1.
     fn batch_max(&self) -> usize;

@@ -168,3 +168,51 @@ async fn what_the_service_is_asked_is_counted() {
     let count = |name| house.throughline.gauges().iter().find(|gauge| gauge.name == name).unwrap().number;
     assert_eq!((count("read_requests"), count("write_requests"), count("failed_requests")), (1, 1, 0));
 }
+
+/// A bank that is asked to save, takes its time, and is asked again by who has restarted meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_write_that_the_bank_is_still_at_is_not_overtaken_after_a_restart() {
+    let bank = Bank::start(BankOptions { save_ms: 1_500, ..BankOptions::quick() }).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "data_dir = {:?}\n[sources.bank]\nurl = \"{}\"\nstatement_timeout = \"150ms\"\n[resources.payment]\n\
+         source = \"bank\"\npath = \"/payments/{{id}}\"\naccess = \"write\"\nwrite = \"write-behind\"\n\
+         behind = {{ delay = \"never\" }}",
+        folder.path(),
+        bank.url()
+    );
+    let settings = Settings::parse(&text, &|_| None).unwrap();
+    let open = || async {
+        let throughline = Assembly::new(settings.clone()).open().await.unwrap();
+        let payment = throughline.listing("payment").unwrap();
+        (payment.behind.clone().unwrap(), payment.space.clone(), throughline)
+    };
+    let put = async |payment: &Arc<Space>, amount: u64| {
+        let change = Change::Put { value: format!("{{\"amount\":{amount}}}").into(), flags: 0 };
+        let target = Target::Key(Key::parse("1").unwrap());
+        payment.write(Write { target, change, condition: Condition::Always }).await.unwrap();
+    };
+    let (behind, payment, throughline) = open().await;
+    put(&payment, 10).await;
+    put(&payment, 20).await;
+    behind.start_drain();
+    // The request was given up, and the bank goes on.
+    while behind.stats().failures.get() == 0 {
+        tokio::task::yield_now().await;
+    }
+    put(&payment, 30).await;
+    throughline.shut_down(Duration::ZERO).await;
+    drop((behind, payment, throughline));
+
+    let (behind, payment, _throughline) = open().await;
+    assert_eq!(behind.pending_count(), 3);
+    bank.take_ms(0, 0);
+    put(&payment, 40).await;
+    behind.drain().await.unwrap();
+    assert_eq!(bank.rows(), [("/payments/1".to_owned(), r#"{"amount":40}"#.to_owned())]);
+    assert_eq!(
+        (behind.letter_count(), bank.counts().saves),
+        (0, 2),
+        "20, which took the place of 10, and 40"
+    );
+}
