@@ -23,16 +23,29 @@ use round::{House, Ledger, Seen};
 pub enum Keeping {
     /// In the journal.
     Journal,
+    /// In the journal, before a service that keeps no watermark of ours, and does at some time what was given up.
+    JournalBeforeService,
     /// In the journal, on a disk on which a sync does nothing.
     Unsynced,
     /// In memory.
     Memory,
 }
 
+impl Keeping {
+    /// Every way, those that must hold first.
+    pub const ALL: [Self; 4] = [Self::Journal, Self::JournalBeforeService, Self::Unsynced, Self::Memory];
+
+    /// Whether nothing may be lost.
+    pub const fn must_hold(self) -> bool {
+        matches!(self, Self::Journal | Self::JournalBeforeService)
+    }
+}
+
 impl fmt::Display for Keeping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Journal => "journal",
+            Self::JournalBeforeService => "journal before a service",
             Self::Unsynced => "journal without syncs",
             Self::Memory => "queue in memory",
         })
@@ -74,10 +87,13 @@ pub async fn run(keeping: Keeping, rounds: u64, seed: u64) -> PowerReport {
     let rng = Arc::new(Rng::from_seed(seed));
     let (disk, letters) = match keeping {
         Keeping::Unsynced => (Disk::without_syncs(), Disk::new()),
-        Keeping::Journal | Keeping::Memory => (Disk::new(), Disk::new()),
+        _ => (Disk::new(), Disk::new()),
     };
     let house = House { source: MapSource::default(), disk, letters, keeping, rng: rng.clone() };
     house.source.refuse_value(round::BAD, throughline_core::ErrorKind::Constraint);
+    if keeping == Keeping::JournalBeforeService {
+        house.source.forget_lanes();
+    }
     let (mut report, mut ledger) = (PowerReport::default(), Ledger::default());
     for _ in 0..rounds {
         report.rounds += 1;
@@ -103,9 +119,11 @@ async fn finish(house: &House, report: &mut PowerReport, ledger: &mut Ledger) {
     };
     report.stale += daemon.check(ledger).await;
     house.source.set_unavailable(false);
-    if tokio::time::timeout(Duration::from_secs(60), daemon.behind.drain()).await.is_err() {
-        report.lost += 1;
-    }
+    let drained = tokio::select! {
+        drained = tokio::time::timeout(Duration::from_secs(60), daemon.behind.drain()) => drained,
+        () = house.finish_lingering() => unreachable!("it goes on for ever"),
+    };
+    report.lost += u64::from(drained.is_err());
     report.letters = daemon.behind.letter_count() as u64;
     for (key, known) in &ledger.keys {
         let is_letter = daemon.behind.letters(usize::MAX).iter().any(|letter| letter.key == *key);

@@ -169,6 +169,14 @@ impl House {
         Some(Daemon { behind, space, tasks, journals })
     }
 
+    /// Lets a service do at last what it is still at, for ever.
+    pub(super) async fn finish_lingering(&self) {
+        loop {
+            self.source.finish_lingering();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Gives the disks back as they are after the power was gone.
     pub(super) fn lose_power(&self) {
         self.disk.lose_power(&self.rng);
@@ -249,14 +257,19 @@ impl Daemon {
         }
     }
 
-    /// The database goes away, loses answers, and the disk is full for a while.
+    /// The database goes away, loses answers, and the disk is full for a while; a service is slow with a request, or done with it.
     async fn trouble(&self, house: &House) {
         loop {
             tokio::time::sleep(Duration::from_millis(1 + house.rng.below(20))).await;
-            match house.rng.below(5) {
+            let is_service = house.keeping == Keeping::JournalBeforeService;
+            match house.rng.below(if is_service { 8 } else { 5 }) {
                 0 => house.source.set_unavailable(true),
                 1 => house.source.fail_next_commit(ErrorKind::OutcomeUnknown, house.rng.below(2) == 0),
                 2 => house.disk.set_room(Some(0)),
+                5 => house.source.linger_next(),
+                6 | 7 => {
+                    house.source.finish_lingering();
+                }
                 _ => {
                     house.source.set_unavailable(false);
                     house.disk.set_room(None);

@@ -22,13 +22,13 @@ pub(super) fn journal(args: &JournalArgs) -> Result<bool> {
     let failed = |error: io::Error| Error::new(ErrorKind::Other, "lose the power", "disk").with_cause(error);
     let runtime = tokio::runtime::Runtime::new().map_err(failed)?;
     let mut good = true;
-    for keeping in [Keeping::Journal, Keeping::Unsynced, Keeping::Memory] {
+    for keeping in Keeping::ALL {
         let report = runtime.block_on(power::run(keeping, args.rounds, args.seed));
-        let is_due = (report.breaches() == 0) == (keeping == Keeping::Journal);
+        let is_due = (report.breaches() == 0) == keeping.must_hold();
         good &= is_due;
-        let verdict = match (keeping, is_due) {
-            (Keeping::Journal, true) => "kept",
-            (_, true) => "convicted",
+        let verdict = match (keeping.must_hold(), is_due) {
+            (true, true) => "kept",
+            (false, true) => "convicted",
             (_, false) => "FAILED",
         };
         writeln!(io::stdout(), "{keeping}: {report:?}: {verdict}").map_err(failed)?;

@@ -22,9 +22,9 @@ pub(super) struct Lanes {
     /// Whether no watermark is kept, as by a service over HTTP, which knows a write by who gives it and its place.
     forgets_lanes: bool,
     known: HashSet<(String, Position)>,
-    /// Whether the next write is still under way when it is given up, and the one that is.
+    /// Whether the next write is still under way when it is given up, and those that are.
     lingers_next: bool,
-    lingering: Option<Lingering>,
+    lingering: Vec<Lingering>,
 }
 
 /// A write that a service is still at.
@@ -69,11 +69,14 @@ impl MapSource {
     /// Does what is still under way; whether something was.
     pub fn finish_lingering(&self) -> bool {
         let mut state = self.state();
-        let Some(Lingering { id, key, change }) = state.lanes.lingering.take() else { return false };
-        state.lanes.applied.push((key.clone(), id.1));
-        state.lanes.known.insert(id);
-        state.store(key, &change);
-        true
+        let lingering = std::mem::take(&mut state.lanes.lingering);
+        let had_some = !lingering.is_empty();
+        for Lingering { id, key, change } in lingering {
+            state.lanes.applied.push((key.clone(), id.1));
+            state.lanes.known.insert(id);
+            state.store(key, &change);
+        }
+        had_some
     }
 
     /// As a service does it that keeps nothing of ours.
@@ -92,22 +95,27 @@ impl MapSource {
         let mut state = self.state();
         let id = (batch.owner.journal.clone(), *position);
         let key = batch.writes[0].key().cloned().expect("accepted writes have keys");
-        if state.lanes.lingering.as_ref().is_some_and(|lingering| lingering.id == id) {
+        if state.lanes.lingering.iter().any(|lingering| lingering.id == id) {
             // A service says that it is still at it; who does not know that it was asked before takes that for a refusal.
             let kind =
                 if batch.unanswered_ms.is_some() { ErrorKind::OutcomeUnknown } else { ErrorKind::Constraint };
             return Err(failure(kind));
         }
-        if std::mem::take(&mut state.lanes.lingers_next) {
-            state.lanes.lingering = Some(Lingering { id, key, change: write.change.clone() });
-            return Err(failure(ErrorKind::OutcomeUnknown));
-        }
-        if !state.lanes.known.insert(id) {
+        if state.lanes.known.contains(&id) {
             return Ok(Drained::Done(vec![Applied::Exact]));
         }
-        state.lanes.applied.push((key.clone(), *position));
-        let applied = state.store(key, &write.change);
-        Ok(Drained::Done(vec![applied]))
+        if std::mem::take(&mut state.lanes.lingers_next) {
+            state.lanes.lingering.push(Lingering { id, key, change: write.change.clone() });
+            return Err(failure(ErrorKind::OutcomeUnknown));
+        }
+        let planted = state.next_commit.take();
+        let mut applied = Applied::Exact;
+        if planted.is_none_or(|(_, is_applied)| is_applied) {
+            state.lanes.known.insert(id);
+            state.lanes.applied.push((key.clone(), *position));
+            applied = state.store(key, &write.change);
+        }
+        planted.map_or(Ok(Drained::Done(vec![applied])), |(kind, _)| Err(failure(kind)))
     }
 
     fn apply_batch(&self, batch: DrainBatch<'_>) -> std::result::Result<Drained, Undrained> {
