@@ -195,7 +195,7 @@ impl Behind {
             None => None,
         };
         match blamed {
-            Some(accepted) => match self.bury(cell, accepted, &error).await {
+            Some(accepted) => match self.bury(cell, accepted.position, &error).await {
                 Ok(()) => None,
                 // It stays where it is, and nothing is lost: the next try finds it again.
                 Err(error) => Some(self.pause(cell, &error)),

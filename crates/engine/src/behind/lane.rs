@@ -357,8 +357,7 @@ impl LaneState {
         self.items.iter().any(|item| item.key == *key && item.position.is_none_or(|later| later > position))
     }
 
-    /// Hands the condition of a write that is a dead letter now to the write that was accepted on top of it. An older one that
-    /// is still pending tells what the row was, and needs nothing.
+    /// Hands the condition of a write that is a dead letter now to the write that was accepted on top of it.
     pub(super) fn inherit(&mut self, key: &Key, position: Position, condition: &Condition) {
         let heir = self.items.iter_mut().find(|item| item.key == *key);
         if let Some(heir) = heir.filter(|heir| heir.position.is_none_or(|place| place > position))

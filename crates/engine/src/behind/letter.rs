@@ -5,9 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use throughline_core::{
-    AcceptedWrite, Change, Condition, Error, ErrorKind, Key, Position, Record, Result, Target, Write,
-};
+use throughline_core::{Change, Condition, Error, ErrorKind, Key, Position, Record, Result, Target, Write};
 
 use super::progress::Progress;
 use super::record::{Kept, LetterRecord};
@@ -123,22 +121,19 @@ impl Behind {
     pub(super) async fn bury(
         self: &Arc<Self>,
         cell: &LaneCell,
-        accepted: &AcceptedWrite,
+        position: Position,
         error: &Error,
     ) -> Result<()> {
-        let AcceptedWrite { position, write } = accepted;
-        let (position, condition) = (*position, &write.condition);
-        let Some(key) = accepted.key() else { return Ok(()) };
-        // Whoever writes the key now was told that it is on top of this one, and could not inherit its condition.
-        let lock = match condition {
-            Condition::Always => None,
-            _ => Some(self.lock(key).await?),
-        };
         let kept = {
             let mut state = cell.state.lock();
             let Some(item) = state.find(position) else { return Ok(()) };
-            let write = Write { condition: condition.clone(), ..item.write.clone() };
-            self.kept(&item.key, write, item.accepted_ms)
+            self.kept(&item.key, item.write.clone(), item.accepted_ms)
+        };
+        let (key, condition) = (kept.key.clone(), kept.write.condition.clone());
+        // Whoever writes the key now was told that it is on top of this one, and could not inherit its condition.
+        let lock = match condition {
+            Condition::Always => None,
+            _ => Some(self.lock(&key).await?),
         };
         let (why, died_ms) = (error.to_string(), self.parts.wall.now().as_ms());
         let record = LetterRecord::Dead { position, kept: kept.clone(), why: why.clone(), died_ms };
@@ -149,7 +144,7 @@ impl Behind {
             let mut state = cell.state.lock();
             state.trouble = None;
             let item = state.remove(position);
-            state.inherit(key, position, condition);
+            state.inherit(&key, position, &condition);
             item
         };
         drop(lock);

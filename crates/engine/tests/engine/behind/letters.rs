@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use throughline_core::{Change, ErrorKind};
+use throughline_core::{Change, ErrorKind, Position};
 use throughline_engine::{BehindPolicy, OnConflict, Progress};
 use throughline_testkit::MapJournal;
 
@@ -181,6 +181,32 @@ async fn a_write_on_top_of_a_refused_one_is_applied_if_nobody_else_wrote() {
         assert_eq!(house.source.row("1").as_deref(), Some("due"));
         assert_eq!(daemon.behind.letter_count(), usize::from(!coalesce));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_write_between_two_good_ones_hands_no_condition_on() {
+    let house = House::new();
+    house.source.refuse_value("bad", ErrorKind::Constraint);
+    let policy = || BehindPolicy { coalesce: true, ..left_alone() };
+    let daemon = house.open("a", policy()).await.unwrap();
+    daemon.put("1", "uno").await;
+    daemon.put("1", "bad").await;
+    daemon.drain().await;
+    assert_eq!((house.source.row("1").as_deref(), daemon.behind.letter_count()), (Some("uno"), 1));
+    let letters = house.letters.pending();
+    drop(daemon);
+    // As if a third one had been accepted before the second was refused, and a crash had come after that.
+    let other = House::new();
+    other.open("a", policy()).await.unwrap().put("1", "zero").await;
+    other.open("a", policy()).await.unwrap().put("1", "tre").await;
+    let third = other.journal.pending().pop().unwrap();
+    let (journal, kept) = (MapJournal::default(), MapJournal::default());
+    journal.restore(&[(Position(3), third.1)], Position(4));
+    kept.restore(&letters, house.letters.next());
+    let house = house.with_journal(journal).with_letters(kept);
+    let daemon = house.open("a", policy()).await.unwrap();
+    daemon.drain().await;
+    assert_eq!((house.source.row("1").as_deref(), daemon.behind.letter_count()), (Some("tre"), 1));
 }
 
 #[tokio::test(start_paused = true)]
