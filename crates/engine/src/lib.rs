@@ -5,6 +5,7 @@
 //! `mode.rs`, what other programs' writes do to its entries in `invalidation.rs`, and every counter in `stats.rs`. No backend is named here.
 
 mod behind;
+mod elsewhere;
 mod fence;
 mod freshness;
 mod invalidation;

@@ -108,6 +108,7 @@ impl Read {
 
 /// Reads by mode and strategy, after the look-up in this process's memory found nothing.
 pub(crate) async fn get(space: &Arc<Space>, key: &Key) -> Result<Read> {
+    space.refuse_if_yielded()?;
     let canonical = space.parts.loader.canonical(key)?;
     let Some(cache) = &space.parts.cache else {
         return bypass(space, key, Bypass::NoCache).await;
@@ -130,6 +131,7 @@ pub(crate) async fn get(space: &Arc<Space>, key: &Key) -> Result<Read> {
 
 /// Reads at the source and leaves the cache as it is. Concurrent ones of a key are one load.
 pub(crate) async fn bypass(space: &Arc<Space>, key: &Key, why: Bypass) -> Result<Read> {
+    space.refuse_if_yielded()?;
     space.count_bypass(why);
     let flown = space.bypass_flights.run(key, |sent| async {
         space.afford_bypass(why)?;
@@ -146,6 +148,7 @@ pub(crate) async fn bypass(space: &Arc<Space>, key: &Key, why: Bypass) -> Result
 
 /// What the cache holds, without a lease and without the source.
 pub(crate) async fn cached(space: &Arc<Space>, key: &Key) -> Result<Option<Read>> {
+    space.refuse_if_yielded()?;
     let canonical = space.parts.loader.canonical(key)?;
     let Some(cache) = &space.parts.cache else {
         return Ok(None);

@@ -12,6 +12,7 @@ use throughline_core::{
 };
 use throughline_resilience::{Rate, SingleFlight};
 
+use crate::elsewhere::Elsewhere;
 use crate::freshness::Freshness;
 use crate::mode::ModeCell;
 use crate::outage::Outage;
@@ -68,6 +69,7 @@ pub struct Space {
     pub(crate) writing: write::Queues,
     pub(crate) owed: Owed,
     freshness: Freshness,
+    pub(crate) elsewhere: Elsewhere,
     pub(crate) cache_outage: Outage,
     pub(crate) source_outage: Outage,
     pub(crate) stats: SpaceStats,
@@ -103,6 +105,7 @@ impl Space {
             writing: write::Queues::default(),
             owed: Owed::default(),
             freshness: Freshness::default(),
+            elsewhere: Elsewhere::default(),
             cache_outage: Outage::default(),
             source_outage: Outage::default(),
             stats: SpaceStats::default(),
@@ -167,6 +170,7 @@ impl Space {
         if self.mode.get() != Mode::Cache
             || self.owed.any()
             || self.freshness.is_limited()
+            || self.elsewhere.is_set()
             || self.fence().is_some()
         {
             return None;
@@ -223,7 +227,7 @@ impl Space {
     /// the cache fails, all get the error.
     ///
     /// # Errors
-    /// [`ErrorKind::ReadOnly`]; [`ErrorKind::Unmarkable`] for a strict write whose mark was not confirmed (nothing
+    /// [`ErrorKind::ReadOnly`]; [`ErrorKind::Unavailable`] after [`Space::yield_to`]; [`ErrorKind::Unmarkable`] for a strict write whose mark was not confirmed (nothing
     /// was written); [`ErrorKind::OutcomeUnknown`]; [`ErrorKind::Overloaded`] when 1,000 writes of the resource wait for
     /// another one of their key, [`ErrorKind::Timeout`] when one has waited so for 5 s; otherwise those of [`Writer::prepare`].
     ///
@@ -235,6 +239,7 @@ impl Space {
         if self.parts.policy.access == Access::Read {
             return Err(self.read_only());
         }
+        self.refuse_if_yielded()?;
         write::write(self, write).await
     }
 

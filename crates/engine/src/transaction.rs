@@ -119,6 +119,7 @@ impl Transaction {
     /// Those of the source, which end the transaction; [`ErrorKind::Configuration`] for a resource of another source.
     pub async fn read(&mut self, space: &Arc<Space>, key: &Key, hold: Hold) -> Result<Option<Record>> {
         let member = self.source.member(space)?;
+        space.refuse_if_yielded()?;
         let mut at_source = self.take()?;
         let record = at_source.read(member, key, hold).await?;
         self.at_source = Some(at_source);
@@ -134,6 +135,7 @@ impl Transaction {
         if space.policy().access == Access::Read {
             return Err(space.read_only());
         }
+        space.refuse_if_yielded()?;
         let mut at_source = self.take()?;
         let effect = at_source.write(member, write).await?;
         self.changes.note_write(space, &effect);
@@ -161,6 +163,7 @@ impl Transaction {
     /// As [`Transaction::read`]; see [`core::Transaction::touch`].
     pub async fn touch(&mut self, space: &Arc<Space>, key: &Key) -> Result<()> {
         let member = self.source.member(space)?;
+        space.refuse_if_yielded()?;
         let mut at_source = self.take()?;
         let key = at_source.touch(member, key).await?;
         self.changes.note_touch(space, key);

@@ -15,6 +15,7 @@ use crate::sql::{APPLIED, Assignments, JOURNAL_LEN_MAX, LaneRow, Mapping, NAME_L
 pub(crate) const APPLY: &str = "apply accepted writes";
 pub(crate) const CLAIM: &str = "claim lanes of accepted writes";
 pub(crate) const RELEASE: &str = "give lanes of accepted writes up";
+pub(crate) const OWNERS: &str = "look for the owners of lanes of accepted writes";
 pub(crate) const LOOK: &str = "look for the table of applied writes";
 const CHECK: &str = "check a write";
 
@@ -165,6 +166,14 @@ pub(crate) fn missing(database: &str) -> Error {
     let detail = format!(
         "`{database}` has no table `{APPLIED}`, in which is kept what was applied: run `throughline init` with the \
          database's URL"
+    );
+    Error::new(ErrorKind::Configuration, LOOK, detail)
+}
+
+/// The error of a database whose table is of an earlier version.
+pub(crate) fn outdated(database: &str) -> Error {
+    let detail = format!(
+        "the table `{APPLIED}` of `{database}` is of an earlier version: run `throughline init` with the database's URL"
     );
     Error::new(ErrorKind::Configuration, LOOK, detail)
 }

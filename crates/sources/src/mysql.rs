@@ -15,6 +15,7 @@ mod flavour;
 mod map;
 mod open;
 mod outbox;
+mod owners;
 mod plan;
 mod reader;
 mod stats;
@@ -29,20 +30,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
-use throughline_core::{Error, ErrorKind, Result, Tasks};
+use throughline_core::{Error, ErrorKind, Lane, Owner, Result, Tasks};
 
 use self::catalogue::Found;
 use self::client::{Role, Server};
 use self::drain::DrainWork;
 use self::flavour::Flavour;
 use self::open::OpenWork;
+use self::owners::OwnersWork;
 use self::plan::Plan;
 use self::reader::Reader;
 use self::writer::OrderWork;
 use crate::DatabaseControl;
 use crate::remote::drain::{CONNECTION_COUNT, DrainJob};
-use crate::remote::{Begin, LookUp, Order, Workers};
-use crate::sql::{ControlTables, Mapping, Statements, Table, TableMapping, hidden_changes};
+use crate::remote::owners::OwnersJob;
+use crate::remote::{self, Begin, LookUp, Order, Workers};
+use crate::sql::{ControlTables, LaneOwners, Mapping, Statements, Table, TableMapping, hidden_changes};
 use crate::transaction::Members;
 
 pub use crate::Password;
@@ -70,6 +73,7 @@ struct Shared {
     writers: Workers<Order<Plan>>,
     transactions: Workers<Begin>,
     drains: Arc<Workers<DrainJob<Plan>>>,
+    owners: Workers<OwnersJob>,
     members: Members<Plan>,
     catalogue: Mutex<HashMap<String, Found>>,
 }
@@ -114,6 +118,7 @@ impl MysqlSource {
         let transactions = worker::start("mysql transaction", count, 1, &server, open, None, tasks);
         let drains =
             worker::start("mysql drain", CONNECTION_COUNT, 1, &server, DrainWork, None, tasks).into();
+        let owners = worker::start("mysql lanes' owners", 1, 1, &server, OwnersWork, None, tasks);
         let catalogue = Mutex::default();
         let shared = Shared {
             flavour,
@@ -122,6 +127,7 @@ impl MysqlSource {
             writers,
             transactions,
             drains,
+            owners,
             members,
             catalogue,
             server,
@@ -200,6 +206,22 @@ impl MysqlSource {
         control::open(&self.shared.server, tasks).await
     }
 
+    /// Who owns lanes of accepted writes in the database.
+    ///
+    /// # Errors
+    /// Those of any statement; none where there is no table of them, or no right to read it.
+    pub async fn lane_owners(&self) -> Result<LaneOwners> {
+        remote::owners::ask(&self.shared.owners).await
+    }
+
+    /// Gives up those of `lanes` that `owner` has.
+    ///
+    /// # Errors
+    /// Those of any statement; giving them up again is always safe.
+    pub async fn release_lanes(&self, lanes: &[Lane], owner: &Owner) -> Result<()> {
+        remote::drain::release_lanes(&self.shared.drains, lanes, owner).await
+    }
+
     /// What was counted so far.
     pub fn stats(&self) -> MysqlStats {
         self.shared.server.counters().stats()
@@ -211,5 +233,6 @@ impl MysqlSource {
         self.shared.writers.close();
         self.shared.transactions.close();
         self.shared.drains.close();
+        self.shared.owners.close();
     }
 }

@@ -17,6 +17,7 @@ mod encryption;
 mod map;
 mod open;
 mod outbox;
+mod owners;
 mod plan;
 mod reader;
 mod server;
@@ -32,13 +33,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use throughline_core::{Error, ErrorKind, Result, Tasks};
+use throughline_core::{Error, ErrorKind, Lane, Owner, Result, Tasks};
 
 use self::catalogue::{Catalogue, Found};
 use self::client::{Role, Server};
 use self::coupling::LockNumbers;
 use self::drain::DrainWork;
 use self::open::OpenWork;
+use self::owners::OwnersWork;
 use self::plan::Plan;
 use self::reader::Reader;
 use self::server::{Facts, refuse_pooler};
@@ -46,8 +48,9 @@ use self::statement::Statements;
 use self::writer::OrderWork;
 use crate::DatabaseControl;
 use crate::remote::drain::{CONNECTION_COUNT, DrainJob};
-use crate::remote::{Begin, LookUp, Order, Workers};
-use crate::sql::{ControlTables, HiddenChange, Mapping, Table, TableMapping, hidden_changes};
+use crate::remote::owners::OwnersJob;
+use crate::remote::{self, Begin, LookUp, Order, Workers};
+use crate::sql::{ControlTables, HiddenChange, LaneOwners, Mapping, Table, TableMapping, hidden_changes};
 use crate::transaction::Members;
 
 pub use crate::Password;
@@ -73,6 +76,7 @@ struct Shared {
     writers: Workers<Order<Plan>>,
     transactions: Workers<Begin>,
     drains: Arc<Workers<DrainJob<Plan>>>,
+    owners: Workers<OwnersJob>,
     members: Members<Plan>,
     catalogue: Mutex<HashMap<String, Found>>,
     hidden: Mutex<Vec<HiddenChange>>,
@@ -129,9 +133,20 @@ impl PostgresSource {
         );
         let drains =
             worker::start("postgres drain", CONNECTION_COUNT, 1, &server, DrainWork, Vec::new()).into();
+        let owners = worker::start("postgres lanes' owners", 1, 1, &server, OwnersWork, Vec::new());
         let (catalogue, hidden) = (Mutex::default(), Mutex::default());
-        let shared =
-            Shared { facts, readers, writers, transactions, drains, members, catalogue, hidden, server };
+        let shared = Shared {
+            facts,
+            readers,
+            writers,
+            transactions,
+            drains,
+            owners,
+            members,
+            catalogue,
+            hidden,
+            server,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -211,6 +226,22 @@ impl PostgresSource {
         Ok(Arc::new(PostgresTable { shared: Arc::clone(&self.shared), plan, member }))
     }
 
+    /// Who owns lanes of accepted writes in the database.
+    ///
+    /// # Errors
+    /// Those of any statement; none where there is no table of them, or no right to read it.
+    pub async fn lane_owners(&self) -> Result<LaneOwners> {
+        remote::owners::ask(&self.shared.owners).await
+    }
+
+    /// Gives up those of `lanes` that `owner` has.
+    ///
+    /// # Errors
+    /// Those of any statement; giving them up again is always safe.
+    pub async fn release_lanes(&self, lanes: &[Lane], owner: &Owner) -> Result<()> {
+        remote::drain::release_lanes(&self.shared.drains, lanes, owner).await
+    }
+
     /// What was counted so far.
     pub fn stats(&self) -> PostgresStats {
         self.shared.server.counters().stats()
@@ -222,5 +253,6 @@ impl PostgresSource {
         self.shared.writers.close();
         self.shared.transactions.close();
         self.shared.drains.close();
+        self.shared.owners.close();
     }
 }

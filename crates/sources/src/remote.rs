@@ -9,6 +9,7 @@ mod feed;
 mod look_up;
 mod order;
 mod outage;
+pub(crate) mod owners;
 mod prepared;
 mod workers;
 

@@ -15,6 +15,7 @@ mod json;
 mod key;
 mod mapping;
 pub(crate) mod outbox;
+mod owned;
 mod preview;
 mod read;
 mod row;
@@ -25,6 +26,7 @@ mod value;
 pub(crate) use application::check_statement;
 pub(crate) use applied::{
     APPLIED, AppliedDialect, AppliedStatements, JOURNAL_LEN_MAX, LaneRow, NAME_LEN_MAX, create_applied,
+    extend_applied,
 };
 pub use array::value_of_text;
 pub(crate) use array::{push_quoted, text_of_value};
@@ -37,6 +39,7 @@ pub use dialect::Dialect;
 pub use key::KeyMap;
 pub use mapping::{Format, Mapping, TableMapping};
 pub use outbox::Consumer;
+pub use owned::{LaneOwners, OwnedLane};
 pub use row::{Assignment, Assignments};
 pub use statement::{Lock, Statements};
 pub use trigger::{HiddenChange, hidden_changes};

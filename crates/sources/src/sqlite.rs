@@ -15,6 +15,7 @@ mod lock;
 mod map;
 mod open;
 mod outbox;
+mod owners;
 mod plan;
 mod prepared;
 mod queue;

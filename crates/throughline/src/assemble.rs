@@ -15,6 +15,7 @@ mod install;
 mod journal;
 mod level;
 mod outbox;
+mod owners;
 mod resource;
 mod source;
 mod staleness;
@@ -152,6 +153,10 @@ impl Assembly {
         let chosen = resource::choose(&self.settings, &sources, &mut notices)?;
         let fences = Fences::open(&chosen, &sources, &caches, &surroundings).await?;
         let journals = behind::Journals::open(&self.settings, &chosen, self.checking).await?;
+        if let Some(journals) = &journals {
+            journals.refuse_strangers(&chosen, &mut notices)?;
+        }
+        owners::refuse(&self.settings, &chosen, &sources, journals.as_ref(), &mut notices).await?;
         let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
         let mut members = Vec::with_capacity(chosen.len());
         let opened = resource::Opened {
@@ -168,14 +173,12 @@ impl Assembly {
             members.push(member);
         }
         resource::introduce_siblings(&chosen, &listings);
-        if let Some(journals) = &journals {
-            journals.refuse_strangers(&chosen, &mut notices)?;
-        }
         for (settings, listing) in chosen.iter().zip(&listings) {
             if let Some(behind) = &listing.behind {
                 behind::start(behind, settings.behind.schedule.clone(), &surroundings);
             }
         }
+        owners::watch(&self.settings, &chosen, &sources, &listings, journals.as_ref(), &surroundings);
         let behinds: Vec<_> = listings.iter().filter_map(|listing| listing.behind.clone()).collect();
         let kept = journals.map(|journals| journals.handles());
         let journal =

@@ -32,7 +32,7 @@ fn init_makes_the_tables_once_and_nothing_serves_them() {
     assert_eq!(mariadb.execute("SHOW TABLES").trim(), "person", "--print makes nothing");
 
     let first = stdout(&run(&["init", "--config", config]));
-    assert!(first.contains("shop: the control tables (tl_*, version 2) were made"), "{first}");
+    assert!(first.contains("shop: the control tables (tl_*, version 3) were made"), "{first}");
     let second = stdout(&run(&["init", "--config", config]));
     assert!(second.contains("nothing was changed"), "{second}");
 

@@ -58,7 +58,7 @@ fn init_makes_the_tables_once_and_removes_them_again() {
     );
     assert_eq!(postgres.execute(TABLES).trim(), "person", "neither makes anything");
     let first = stdout(&run(&["init", "--config", &config]));
-    assert!(first.contains("shop: the control tables (tl_*, version 2) were made"), "{first}");
+    assert!(first.contains("shop: the control tables (tl_*, version 3) were made"), "{first}");
     let second = stdout(&run(&["init", "--config", &config]));
     assert!(second.contains("nothing was changed"), "{second}");
     let after = stdout(&run(&["check", "--config", &config]));

@@ -21,6 +21,9 @@ pub(crate) async fn get_many(space: &Arc<Space>, keys: &[Key]) -> Vec<Result<Rea
         let error = Error::new(ErrorKind::TooLarge, "read several records", detail);
         return keys.iter().map(|_| Err(error.clone())).collect();
     }
+    if let Err(error) = space.refuse_if_yielded() {
+        return keys.iter().map(|_| Err(error.clone())).collect();
+    }
     // A key that is asked for twice would wait for its own lease.
     let mut distinct: HashMap<&Key, Option<Result<Read>>> = keys.iter().map(|key| (key, None)).collect();
     let wanted: Vec<&Key> = distinct.keys().copied().collect();

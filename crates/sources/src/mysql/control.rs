@@ -19,6 +19,9 @@ use crate::sql::{
     install_statements, transition_statement, view_statement,
 };
 
+/// "duplicate column name": MySQL cannot be told to add only what is missing.
+const COLUMN_IS_THERE: u16 = 1060;
+
 /// Answers requests.
 #[derive(Debug)]
 struct ControlWork;
@@ -72,7 +75,10 @@ impl ControlSession for Session {
     async fn make(&mut self, statements: Vec<String>) -> std::result::Result<(), Failure> {
         // Each is committed by itself, and may be run again.
         for sql in statements {
-            Self::command(self, &sql).await?;
+            match Self::command(self, &sql).await {
+                Ok(_) | Err(Failure::Server { code: COLUMN_IS_THERE, .. }) => {}
+                Err(failure) => return Err(failure),
+            }
         }
         Ok(())
     }

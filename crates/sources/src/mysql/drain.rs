@@ -14,9 +14,13 @@ use super::transaction;
 use super::worker::Work;
 use super::writer::{Apply, Stop};
 use crate::drain::runs::{Part, one_by_one, parts};
-use crate::drain::{APPLY, denied, missing};
+use crate::drain::{APPLY, denied, missing, outdated};
 use crate::remote::drain::{BatchOrder, DrainJob, DrainSession, Fault, Pace, serve};
 use crate::sql::{APPLIED, AppliedDialect, AppliedStatements, LaneRow, Value};
+
+/// "no such table", and "unknown column".
+pub(super) const NO_TABLE: u16 = 1146;
+pub(super) const NO_COLUMN: u16 = 1054;
 
 /// Carries out what waits for a connection.
 #[derive(Debug)]
@@ -118,7 +122,8 @@ impl Session {
     /// What a statement on `tl_applied` failed with.
     fn own_fault(&self, failure: &Failure) -> Fault {
         let error = match failure {
-            Failure::Server { code: 1146, .. } => missing(&self.config().database),
+            Failure::Server { code: NO_TABLE, .. } => missing(&self.config().database),
+            Failure::Server { code: NO_COLUMN, .. } => outdated(&self.config().database),
             failure if failure.is_denied() => denied(),
             failure => statement_error(APPLY, APPLIED, failure, &|_| false),
         };

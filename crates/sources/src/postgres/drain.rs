@@ -20,18 +20,19 @@ use super::transaction;
 use super::worker::Work;
 use super::writer::{Apply, Stop};
 use crate::drain::runs::{Part, one_by_one, parts};
-use crate::drain::{APPLY, LOOK, denied, missing};
+use crate::drain::{APPLY, LOOK, denied, missing, outdated};
 use crate::remote::drain::{BatchOrder, DrainJob, DrainSession, Fault, Pace, serve};
 use crate::sql::{APPLIED, AppliedDialect, AppliedStatements, LaneRow, Value};
 
 /// Where the table is, whatever the account's `search_path` is.
-const SCHEMAS: &str = "SELECT n.nspname::text FROM pg_catalog.pg_class c \
+pub(super) const SCHEMAS: &str = "SELECT n.nspname::text FROM pg_catalog.pg_class c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relname = 'tl_applied' AND c.relkind = 'r' ORDER BY 1";
 
-/// "insufficient privilege", and "undefined table".
-const DENIED: &str = "42501";
-const UNDEFINED: &str = "42P01";
+/// "insufficient privilege", "undefined table" and "undefined column".
+pub(super) const DENIED: &str = "42501";
+pub(super) const UNDEFINED: &str = "42P01";
+pub(super) const NO_COLUMN: &str = "42703";
 
 /// Carries out what waits for a connection.
 #[derive(Debug)]
@@ -157,6 +158,7 @@ impl Session {
     fn own_fault(&self, failure: &Failure) -> Fault {
         let error = match failure {
             Failure::Server(Complaint { code, .. }) if code == UNDEFINED => missing(self.database()),
+            Failure::Server(Complaint { code, .. }) if code == NO_COLUMN => outdated(self.database()),
             Failure::Server(Complaint { code, .. }) if code == DENIED => denied(),
             failure => statement_error(APPLY, APPLIED, failure, &|_| false),
         };

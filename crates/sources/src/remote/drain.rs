@@ -74,6 +74,8 @@ pub(crate) enum DrainJob<P> {
         applied: Arc<AppliedStatements>,
         lanes: Vec<Lane>,
         owner: Owner,
+        /// Where their writes go.
+        table: String,
         by_force: bool,
         reply: oneshot::Sender<Result<Claim>>,
     },
@@ -164,6 +166,37 @@ impl<P: DrainPlan> RemoteDrain<P> {
     }
 }
 
+/// Gives up those of `lanes` that `owner` has, without a drain of their table.
+///
+/// # Errors
+/// As [`RemoteDrain::open`], and those of any statement.
+pub(crate) async fn release_lanes<P>(
+    workers: &Workers<DrainJob<P>>,
+    lanes: &[Lane],
+    owner: &Owner,
+) -> Result<()>
+where
+    P: Send + Sync + 'static,
+{
+    let applied = workers.ask(LOOK, ANSWER_LIMIT, late, |reply| DrainJob::Look { reply }).await?;
+    release(workers, &Arc::new(applied), lanes, owner).await
+}
+
+async fn release<P>(
+    workers: &Workers<DrainJob<P>>,
+    applied: &Arc<AppliedStatements>,
+    lanes: &[Lane],
+    owner: &Owner,
+) -> Result<()>
+where
+    P: Send + Sync + 'static,
+{
+    check_claim(RELEASE, lanes, owner)?;
+    let (applied, lanes, owner) = (Arc::clone(applied), lanes.to_vec(), owner.clone());
+    let job = |reply| DrainJob::Release { applied, lanes, owner, reply };
+    workers.ask(RELEASE, ANSWER_LIMIT, late, job).await
+}
+
 fn late() -> String {
     "no connection became free in time, or a batch took too long".to_owned()
 }
@@ -186,18 +219,14 @@ impl<P: DrainPlan> Drain for RemoteDrain<P> {
         Box::pin(async move {
             check_claim(CLAIM, lanes, owner)?;
             let (applied, lanes, owner) = (Arc::clone(&self.applied), lanes.to_vec(), owner.clone());
-            let job = |reply| DrainJob::Claim { applied, lanes, owner, by_force, reply };
+            let table = self.plan.mapping().table().whole_name();
+            let job = |reply| DrainJob::Claim { applied, lanes, owner, table, by_force, reply };
             self.workers.ask(CLAIM, ANSWER_LIMIT, late, job).await
         })
     }
 
     fn release<'a>(&'a self, lanes: &'a [Lane], owner: &'a Owner) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            check_claim(RELEASE, lanes, owner)?;
-            let (applied, lanes, owner) = (Arc::clone(&self.applied), lanes.to_vec(), owner.clone());
-            let job = |reply| DrainJob::Release { applied, lanes, owner, reply };
-            self.workers.ask(RELEASE, ANSWER_LIMIT, late, job).await
-        })
+        Box::pin(async move { release(&self.workers, &self.applied, lanes, owner).await })
     }
 
     fn apply<'a>(&'a self, batch: DrainBatch<'a>) -> BoxFuture<'a, std::result::Result<Drained, Undrained>> {

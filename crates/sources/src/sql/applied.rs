@@ -8,6 +8,7 @@
 //! | `owner_name` | what an operator calls its daemon; null when nobody owns the lane |
 //! | `epoch` | grows with every claim |
 //! | `position` | every record of the lane up to here is applied or was put aside |
+//! | `of_table` | the table that the owner writes to, so that who serves it in another way sees that; null before version 3 |
 //!
 //! It is the same in every database, SQLite included.
 
@@ -21,6 +22,8 @@ pub(crate) const APPLIED: &str = "tl_applied";
 /// The most bytes of [`Owner::journal`] and [`Owner::name`].
 pub(crate) const JOURNAL_LEN_MAX: usize = 64;
 pub(crate) const NAME_LEN_MAX: usize = 255;
+/// The most characters of a table's name with its schema's; no server lets them be longer together.
+const TABLE_LEN_MAX: usize = 255;
 
 /// Whose SQL the texts are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub(crate) enum AppliedDialect {
 
 /// The statement that makes the table, where new tables go to. Again, it does no harm.
 pub(crate) fn create_applied(dialect: AppliedDialect) -> String {
+    let of_table = of_table(dialect);
     // A lane's number has at most five digits.
     let lane_len = ResourceName::LEN_MAX + 6;
     let (lane, journal, name, number, tail) = match dialect {
@@ -53,8 +57,30 @@ pub(crate) fn create_applied(dialect: AppliedDialect) -> String {
     };
     format!(
         "CREATE TABLE IF NOT EXISTS {APPLIED} (lane {lane} NOT NULL PRIMARY KEY, owner_journal {journal} NOT NULL, \
-         owner_name {name} NULL, epoch {number} NOT NULL, position {number} NOT NULL){tail}"
+         owner_name {name} NULL, epoch {number} NOT NULL, position {number} NOT NULL, {of_table}){tail}"
     )
+}
+
+/// The statement that gives a table of an earlier version what came since. Again, it does no harm or fails because the
+/// column is there.
+pub(crate) fn extend_applied(dialect: AppliedDialect) -> String {
+    let (of_table, unless_there) = match dialect {
+        AppliedDialect::Postgres => (of_table(dialect), "IF NOT EXISTS "),
+        _ => (of_table(dialect), ""),
+    };
+    format!("ALTER TABLE {APPLIED} ADD COLUMN {unless_there}{of_table}")
+}
+
+/// The last column.
+fn of_table(dialect: AppliedDialect) -> String {
+    match dialect {
+        #[cfg(feature = "sqlite")]
+        AppliedDialect::Sqlite => "of_table TEXT NULL".to_owned(),
+        AppliedDialect::Mysql => {
+            format!("of_table VARCHAR({TABLE_LEN_MAX}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL")
+        }
+        AppliedDialect::Postgres => format!("of_table VARCHAR({TABLE_LEN_MAX}) COLLATE \"C\" NULL"),
+    }
 }
 
 /// A row.
@@ -103,7 +129,7 @@ impl AppliedStatements {
     pub(crate) fn try_rights(&self) -> [String; 2] {
         let table = &self.table;
         [
-            format!("UPDATE {table} SET epoch = epoch WHERE lane = ''"),
+            format!("UPDATE {table} SET of_table = of_table WHERE lane = ''"),
             format!("INSERT INTO {table} SELECT * FROM {table} WHERE lane = ''"),
         ]
     }
@@ -176,17 +202,28 @@ impl AppliedStatements {
         (self.placed(&sql), sorted(lanes))
     }
 
-    /// Makes `owner` the owner of `lanes` under their next epoch. The positions of another journal mean nothing to it.
-    pub(crate) fn take(&self, lanes: &[Lane], owner: &Owner) -> Bound {
+    /// Reads whose lanes are; nothing of `of_table` where an earlier version made the table.
+    pub(crate) fn owned(&self, is_extended: bool) -> String {
+        let of_table = if is_extended { "of_table" } else { "NULL" };
+        let table = &self.table;
+        format!(
+            "SELECT lane, owner_journal, owner_name, {of_table} FROM {table} WHERE owner_name IS NOT NULL ORDER BY lane"
+        )
+    }
+
+    /// Makes `owner` the owner of `lanes`, whose writes go to `table`, under their next epoch. The positions of another
+    /// journal mean nothing to it.
+    pub(crate) fn take(&self, lanes: &[Lane], owner: &Owner, table: &str) -> Bound {
         // MySQL assigns from left to right, so what is compared comes last.
         let sql = format!(
             "UPDATE {} SET epoch = epoch + 1, position = CASE WHEN owner_journal = ? THEN position ELSE 0 END, \
-             owner_name = ?, owner_journal = ? WHERE {}",
+             owner_name = ?, of_table = ?, owner_journal = ? WHERE {}",
             self.table,
             listed(lanes.len())
         );
         let journal = || Value::Text(owner.journal.clone());
-        let mut values = vec![journal(), Value::Text(owner.name.clone()), journal()];
+        let of_table = Value::Text(table.to_owned());
+        let mut values = vec![journal(), Value::Text(owner.name.clone()), of_table, journal()];
         values.extend(sorted(lanes));
         (self.placed(&sql), values)
     }

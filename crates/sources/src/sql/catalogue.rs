@@ -30,6 +30,18 @@ impl Table {
         exact.or_else(|| self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
     }
 
+    /// Its name with its schema, the same for every account whatever the account's settings are.
+    pub fn whole_name(&self) -> String {
+        match &self.schema {
+            // What is not found by its name alone is called so anyway.
+            Some(schema) if self.name.strip_prefix(schema).is_some_and(|rest| rest.starts_with('.')) => {
+                self.name.clone()
+            }
+            Some(schema) => format!("{schema}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// Whether the database runs something that is not ours when it is written.
     #[cfg(any(feature = "mysql", feature = "postgres"))]
     pub(crate) fn has_foreign_triggers(&self) -> bool {

@@ -7,7 +7,7 @@
 //! | `tl_config` | one: the length of a reader's lease, and how far clocks may run apart |
 //! | `tl_node` | a cache server: generation, how far a fence has come, identity |
 //! | `tl_resource` | a resource: where its reads go, its generation |
-//! | `tl_applied` | a lane of accepted writes: its owner, how far it was applied (`applied.rs`) |
+//! | `tl_applied` | a lane of accepted writes: its owner, how far it was applied, to which table (`applied.rs`) |
 //!
 //! The tables are the same in every database. SQLite has the last one only: one daemon owns the file.
 
@@ -16,7 +16,7 @@ mod view;
 
 use throughline_core::{Lineage, NodeName, ResourceName};
 
-use super::applied::{APPLIED, AppliedDialect, create_applied};
+use super::applied::{APPLIED, AppliedDialect, create_applied, extend_applied};
 
 pub(super) use transition::numbered;
 pub use transition::transition_statement;
@@ -32,7 +32,7 @@ pub enum ControlDialect {
 }
 
 /// The version of the tables that this program makes and uses.
-pub const CONTROL_VERSION: u32 = 2;
+pub const CONTROL_VERSION: u32 = 3;
 
 /// Tables whose names begin like this are ours, and no resource.
 const OWN_PREFIX: &str = "tl_";
@@ -78,19 +78,23 @@ pub const TRY_RIGHTS: &[&str] = &[
 ];
 
 /// The statements that bring tables of version `before` (0 for none) to [`CONTROL_VERSION`]. Running them again does
-/// no harm.
+/// no harm; MySQL fails because a column is there already, and then the rest is to be run.
 pub fn install_statements(dialect: ControlDialect, before: u32) -> Vec<String> {
     let mut statements = Vec::new();
     if before < 1 {
         statements.extend(first_version(dialect));
     }
-    if before < 2 {
-        statements.push(create_applied(match dialect {
-            ControlDialect::Mysql => AppliedDialect::Mysql,
-            ControlDialect::Postgres => AppliedDialect::Postgres,
-        }));
+    let applied = match dialect {
+        ControlDialect::Mysql => AppliedDialect::Mysql,
+        ControlDialect::Postgres => AppliedDialect::Postgres,
+    };
+    match before {
+        // In its present form.
+        0 | 1 => statements.push(create_applied(applied)),
+        2 => statements.push(extend_applied(applied)),
+        _ => {}
     }
-    // What a later version changes comes here, as `if before < 3 { … }`.
+    // What a later version changes comes here, as `if before < 4 { … }`.
     if before < CONTROL_VERSION {
         statements.push(format!("UPDATE tl_meta SET version = {CONTROL_VERSION} WHERE id = 1"));
     }
@@ -176,6 +180,9 @@ mod tests {
         for dialect in [ControlDialect::Mysql, ControlDialect::Postgres] {
             let statements = install_statements(dialect, 1);
             assert!(statements[0].contains("tl_applied"), "{}", statements[0]);
+            assert_eq!(statements.len(), 2);
+            let statements = install_statements(dialect, 2);
+            assert!(statements[0].starts_with("ALTER TABLE tl_applied ADD COLUMN"), "{}", statements[0]);
             assert_eq!(statements.len(), 2);
         }
     }

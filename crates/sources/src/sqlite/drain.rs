@@ -22,11 +22,14 @@ use super::writer::{Job, Writer};
 use super::{SqliteConfig, closed, map};
 use crate::drain::{
     APPLY, Accepted, BATCH_MAX, CLAIM, Course, LOOK, RELEASE, check_claim, check_len, held, key_of, missing,
-    taken, undrained,
+    outdated, taken, undrained,
 };
-use crate::sql::{APPLIED, AppliedDialect, AppliedStatements, LaneRow, Value, create_applied};
+use crate::sql::{
+    APPLIED, AppliedDialect, AppliedStatements, LaneOwners, LaneRow, Value, create_applied, extend_applied,
+};
 
-/// Makes the table of applied writes; whether it was missing. Running it again changes nothing.
+/// Makes the table of applied writes, or brings it to the present version; whether that was needed. Running it again
+/// changes nothing.
 ///
 /// # Errors
 /// [`ErrorKind::Unavailable`] when the file is not there, [`ErrorKind::Timeout`] when another program holds it.
@@ -35,7 +38,11 @@ pub fn install(config: &SqliteConfig) -> Result<bool> {
     let fails = |cause| map::error("make the table of applied writes", &file_name(&config.path), cause);
     let was_there = is_there(&connection).map_err(fails)?;
     connection.execute_batch(&create_applied(AppliedDialect::Sqlite)).map_err(fails)?;
-    Ok(!was_there)
+    let is_extended = is_extended(&connection).map_err(fails)?;
+    if !is_extended {
+        connection.execute_batch(&extend_applied(AppliedDialect::Sqlite)).map_err(fails)?;
+    }
+    Ok(!was_there || !is_extended)
 }
 
 /// What [`install`] would run.
@@ -43,12 +50,18 @@ pub fn install_script() -> Vec<String> {
     vec![create_applied(AppliedDialect::Sqlite)]
 }
 
-fn is_there(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn is_there(connection: &Connection) -> rusqlite::Result<bool> {
     let text = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
     connection.query_row(text, [APPLIED], |row| row.get(0))
 }
 
-fn applied() -> AppliedStatements {
+/// Whether the table has the columns of this version.
+pub(super) fn is_extended(connection: &Connection) -> rusqlite::Result<bool> {
+    let text = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = 'of_table')";
+    connection.query_row(text, [APPLIED], |row| row.get(0))
+}
+
+pub(super) fn applied() -> AppliedStatements {
     AppliedStatements::new(AppliedDialect::Sqlite, APPLIED)
 }
 
@@ -61,10 +74,28 @@ pub(super) struct Batch {
 
 /// What the writing thread is asked to do.
 pub(super) enum Errand {
-    Apply { batch: Batch, reply: oneshot::Sender<std::result::Result<Drained, Undrained>> },
-    Claim { lanes: Vec<Lane>, owner: Owner, by_force: bool, reply: oneshot::Sender<Result<Claim>> },
-    Release { lanes: Vec<Lane>, owner: Owner, reply: oneshot::Sender<Result<()>> },
-    Look { reply: oneshot::Sender<Result<()>> },
+    Apply {
+        batch: Batch,
+        reply: oneshot::Sender<std::result::Result<Drained, Undrained>>,
+    },
+    Claim {
+        lanes: Vec<Lane>,
+        owner: Owner,
+        table: String,
+        by_force: bool,
+        reply: oneshot::Sender<Result<Claim>>,
+    },
+    Release {
+        lanes: Vec<Lane>,
+        owner: Owner,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Look {
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Owners {
+        reply: oneshot::Sender<Result<LaneOwners>>,
+    },
 }
 
 impl fmt::Debug for Errand {
@@ -74,6 +105,7 @@ impl fmt::Debug for Errand {
             Self::Claim { .. } => "Claim",
             Self::Release { .. } => "Release",
             Self::Look { .. } => "Look",
+            Self::Owners { .. } => "Owners",
         })
     }
 }
@@ -85,6 +117,7 @@ impl Errand {
             Self::Claim { reply, .. } => reply.is_closed(),
             Self::Release { reply, .. } => reply.is_closed(),
             Self::Look { reply } => reply.is_closed(),
+            Self::Owners { reply } => reply.is_closed(),
         }
     }
 }
@@ -156,8 +189,8 @@ impl Drain for SqliteDrain {
     ) -> BoxFuture<'a, Result<Claim>> {
         Box::pin(async move {
             check_claim(CLAIM, lanes, owner)?;
-            let (lanes, owner) = (lanes.to_vec(), owner.clone());
-            self.ask(CLAIM, |reply| Errand::Claim { lanes, owner, by_force, reply }).await?
+            let (lanes, owner, table) = (lanes.to_vec(), owner.clone(), self.0.table().whole_name());
+            self.ask(CLAIM, |reply| Errand::Claim { lanes, owner, table, by_force, reply }).await?
         })
     }
 
@@ -187,15 +220,14 @@ impl Writer {
         // Callers that left need no answer.
         match errand {
             Errand::Apply { batch, reply } => drop(reply.send(self.apply_batch(&batch))),
-            Errand::Claim { lanes, owner, by_force, reply } => {
-                drop(reply.send(self.claim(&lanes, &owner, by_force)));
+            Errand::Claim { lanes, owner, table, by_force, reply } => {
+                drop(reply.send(self.claim(&lanes, &owner, &table, by_force)));
             }
             Errand::Release { lanes, owner, reply } => drop(reply.send(self.release(&lanes, &owner))),
             Errand::Look { reply } => {
-                let there = is_there(&self.connection).map_err(|cause| map::error(LOOK, &self.file, cause));
-                let found = |there| if there { Ok(()) } else { Err(missing(&self.file)) };
-                let _ = reply.send(there.and_then(found));
+                let _ = reply.send(self.look());
             }
+            Errand::Owners { reply } => drop(reply.send(self.owners())),
         }
     }
 
@@ -248,7 +280,18 @@ impl Writer {
         Ok(Drained::Done(all))
     }
 
-    fn claim(&self, lanes: &[Lane], owner: &Owner, by_force: bool) -> Result<Claim> {
+    fn look(&self) -> Result<()> {
+        let fails = |cause| map::error(LOOK, &self.file, cause);
+        if !is_there(&self.connection).map_err(fails)? {
+            return Err(missing(&self.file));
+        }
+        match is_extended(&self.connection).map_err(fails)? {
+            true => Ok(()),
+            false => Err(outdated(&self.file)),
+        }
+    }
+
+    fn claim(&self, lanes: &[Lane], owner: &Owner, table: &str, by_force: bool) -> Result<Claim> {
         if lanes.is_empty() {
             return Ok(Claim::Held(Vec::new()));
         }
@@ -260,7 +303,7 @@ impl Writer {
             if let Some(other) = taken(&self.lane_rows(&sql, &values)?, owner, by_force) {
                 return Ok(Claim::Taken(other));
             }
-            let (take, took) = applied().take(lanes, owner);
+            let (take, took) = applied().take(lanes, owner, table);
             self.change(&take, &took)?;
             held(lanes, &self.lane_rows(&sql, &values)?)
         });

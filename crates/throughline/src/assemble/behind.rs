@@ -174,9 +174,24 @@ impl Journals {
         Ok(())
     }
 
+    /// Whether they hold something of a resource.
+    pub(super) fn holds(&self, resource: &ResourceName) -> bool {
+        let held = journalled_resources(&self.writes.pending, &self.letters.pending);
+        held.iter().any(|name| name == resource.as_str())
+    }
+
     /// The journals, to be asked what they count.
     pub(super) fn handles(&self) -> [(&'static str, Arc<LocalJournal>); 2] {
         [("writes", self.writes.journal.clone()), ("letters", self.letters.journal.clone())]
+    }
+}
+
+/// The name of this daemon's own journal, if it has one, also where nothing may be opened.
+pub(super) fn own_journal(settings: &Settings, journals: Option<&Journals>) -> Option<String> {
+    match journals {
+        Some(journals) => Some(journals.owner.journal.clone()),
+        None if settings.is_data_kept => identity::known(&settings.data_dir.join(FOLDER)),
+        None => None,
     }
 }
 

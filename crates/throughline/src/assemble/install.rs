@@ -57,7 +57,7 @@ const FILE: &str =
 
 fn told_of_a_file(was_made: bool) -> String {
     match was_made {
-        true => format!("the table for write-behind (tl_applied) was made; {FILE}"),
+        true => format!("the table for write-behind (tl_applied) was made, in the present version; {FILE}"),
         false => format!("the table for write-behind (tl_applied) is there; nothing was changed; {FILE}"),
     }
 }

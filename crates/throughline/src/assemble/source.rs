@@ -2,6 +2,7 @@
 //! The sources that settings name.
 
 mod http;
+mod ledger;
 pub(super) mod postgres;
 
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ use super::level::Obstacle;
 use crate::config::{CacheKind, ConfigError, ResourceSettings, Secret, Settings, SourceKind, SourceSettings};
 use crate::tasks::TrackedTasks;
 use crate::throughline::{Gauge, Notice};
+
+pub(super) use ledger::Ledger;
 
 /// The tables and rows of the sample database.
 const SAMPLE: &str = include_str!("sample.sql");

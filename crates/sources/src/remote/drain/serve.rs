@@ -84,11 +84,12 @@ pub(crate) async fn serve<S: DrainSession>(
             Some(outcome) => drop(order.reply.send(Ok(outcome))),
             None => return Err(DrainJob::Apply(order)),
         },
-        DrainJob::Claim { applied, lanes, owner, by_force, reply } => {
-            let change = Change { applied: &applied, lanes: &lanes, owner: &owner, claims: Some(by_force) };
+        DrainJob::Claim { applied, lanes, owner, table, by_force, reply } => {
+            let claims = Some((table.as_str(), by_force));
+            let change = Change { applied: &applied, lanes: &lanes, owner: &owner, claims };
             match change.settled(session).await {
                 Some(outcome) => drop(reply.send(outcome)),
-                None => return Err(DrainJob::Claim { applied, lanes, owner, by_force, reply }),
+                None => return Err(DrainJob::Claim { applied, lanes, owner, table, by_force, reply }),
             }
         }
         DrainJob::Release { applied, lanes, owner, reply } => {
@@ -171,8 +172,8 @@ struct Change<'a> {
     applied: &'a AppliedStatements,
     lanes: &'a [Lane],
     owner: &'a Owner,
-    /// Whether it is a claim, and then whether by force.
-    claims: Option<bool>,
+    /// Whether it is a claim, and then where its writes go and whether it is by force.
+    claims: Option<(&'a str, bool)>,
 }
 
 impl Change<'_> {
@@ -206,7 +207,7 @@ impl Change<'_> {
     async fn attempt<S: DrainSession>(&self, session: &mut S) -> Outcome<Claim> {
         let (applied, lanes, owner) = (self.applied, self.lanes, self.owner);
         session.begin().await?;
-        let Some(by_force) = self.claims else {
+        let Some((table, by_force)) = self.claims else {
             let (sql, values) = applied.give_up(lanes, owner);
             session.change(&sql, values).await?;
             return Ok(Claim::Held(Vec::new()));
@@ -218,7 +219,7 @@ impl Change<'_> {
         if let Some(other) = taken(&rows, owner, by_force) {
             return Ok(Claim::Taken(other));
         }
-        let (sql, values) = applied.take(lanes, owner);
+        let (sql, values) = applied.take(lanes, owner, table);
         session.change(&sql, values).await?;
         let (sql, values) = applied.read(lanes);
         let rows = session.lanes(&sql, values).await?;

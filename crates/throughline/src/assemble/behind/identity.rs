@@ -32,6 +32,12 @@ pub(super) fn owner(folder: &Path) -> Result<Owner, ConfigError> {
     Ok(Owner { journal, name: shortened(&name).to_owned() })
 }
 
+/// The name of the journal in the folder, if it has one that can be read.
+pub(super) fn known(folder: &Path) -> Option<String> {
+    let name = fs::read_to_string(folder.join(FILE)).ok()?;
+    Some(name.trim().to_owned()).filter(|name| is_name(name))
+}
+
 /// What of a name fits into the source's table.
 fn shortened(name: &str) -> &str {
     let mut end = name.len().min(255);
