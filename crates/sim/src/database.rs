@@ -37,6 +37,14 @@ pub enum Server {
 }
 
 impl Kind {
+    /// What reports call it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mariadb => "MariaDB",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
     /// The kind called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -60,6 +68,14 @@ impl Server {
                 Self::Mariadb(Arc::new(Mariadb::start(MariadbOptions { durable: true, args })))
             }
             Kind::Postgres => Self::Postgres(Arc::new(Postgres::start(PostgresOptions::default()))),
+        }
+    }
+
+    /// Which database it is.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Mariadb(_) => Kind::Mariadb,
+            Self::Postgres(_) => Kind::Postgres,
         }
     }
 
@@ -136,6 +152,16 @@ impl Session {
     /// Makes the checker's tables and triggers.
     pub(crate) async fn create(&mut self) -> Result<()> {
         each!(self, session => session.create())
+    }
+
+    /// Runs one statement; on PostgreSQL several.
+    pub(crate) async fn execute(&mut self, sql: &str) -> Result<()> {
+        each!(self, session => session.execute(sql))
+    }
+
+    /// Rows of a name and a number that is never negative.
+    pub(crate) async fn numbers(&mut self, query: &str) -> Result<Vec<(String, u64)>> {
+        each!(self, session => session.numbers(query))
     }
 
     pub(crate) async fn insert(&mut self, key: i64, body: &str) -> Result<()> {

@@ -16,6 +16,7 @@ pub mod database;
 pub mod faults;
 pub mod histogram;
 pub mod history;
+pub mod kills;
 pub mod model;
 pub mod payload;
 pub mod power;

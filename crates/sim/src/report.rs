@@ -12,6 +12,7 @@ use crate::checker::{Breach, Phase, Probe, Verdict};
 use crate::faults::Counts;
 use crate::history::Operation;
 
+pub(crate) use table::Columns;
 pub use table::Table;
 
 /// How many examples of one kind are printed.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Two daemons over two memcached and one MariaDB: the promise of the level strict, with every fault at once.
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use throughline_sim::Workload;
@@ -11,19 +9,6 @@ use throughline_sim::database::Kind;
 use throughline_sim::faults::Fault;
 use throughline_sim::report::{Judgement, Table};
 use throughline_testkit::DaemonOptions;
-
-/// The daemon's program, built as this test is: cargo builds no other package's program for a test.
-fn program() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--package", "throughline-cli"]);
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    let status = build.status().expect("cargo, which runs this test, can be run");
-    assert!(status.success(), "the daemon does not build");
-    DaemonOptions::built_program()
-}
 
 fn chaos(seconds: u64, quiet: Duration, faults: Vec<Fault>) -> Chaos {
     let workload = Workload {
@@ -37,7 +22,7 @@ fn chaos(seconds: u64, quiet: Duration, faults: Vec<Fault>) -> Chaos {
 }
 
 async fn keeps(chaos: &Chaos) {
-    let program = program();
+    let program = DaemonOptions::build_program();
     let cell = Arena::start(chaos.database).cell("daemons", chaos).await.expect("servers that answer");
     let daemons = cell.daemons(program, 2, chaos).expect("daemons that start");
     let report = cell.run(&daemons, chaos).await.expect("servers that come up again");

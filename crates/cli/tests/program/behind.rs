@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Write-behind as an operator meets it, and daemons that are killed under load.
-
-mod kills;
+//! Write-behind as an operator meets it.
 
 use std::path::Path;
 use std::process::Output;

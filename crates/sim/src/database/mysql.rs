@@ -37,6 +37,10 @@ impl Session {
         Ok(())
     }
 
+    pub(super) async fn execute(&mut self, sql: &str) -> Result<()> {
+        self.0.query_drop(sql).await
+    }
+
     pub(super) async fn insert(&mut self, key: i64, body: &str) -> Result<()> {
         self.0.exec_drop("INSERT INTO kv (id, body) VALUES (?, ?)", (key, body)).await
     }

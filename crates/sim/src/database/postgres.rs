@@ -40,6 +40,10 @@ impl Session {
         self.0.batch_execute(SCHEMA).await
     }
 
+    pub(super) async fn execute(&mut self, sql: &str) -> Result<()> {
+        self.0.batch_execute(sql).await
+    }
+
     pub(super) async fn insert(&mut self, key: i64, body: &str) -> Result<()> {
         self.0.execute("INSERT INTO kv (id, body) VALUES ($1, $2)", &[&key, &body]).await.map(drop)
     }

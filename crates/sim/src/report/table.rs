@@ -70,10 +70,19 @@ impl<'a> Table<'a> {
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = self.rows();
+        Columns(self.rows()).fmt(f)
+    }
+}
+
+/// Rows of a name and as many cells as there are columns.
+pub(crate) struct Columns(pub(crate) Vec<(String, Vec<String>)>);
+
+impl fmt::Display for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(rows) = self;
         let name_len = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let width = |column: usize| rows.iter().map(|(_, cells)| cells[column].chars().count()).max();
-        for (name, cells) in &rows {
+        for (name, cells) in rows {
             write!(f, "{name:name_len$}")?;
             for (column, cell) in cells.iter().enumerate() {
                 write!(f, "  {cell:>width$}", width = width(column).unwrap_or(0))?;

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,22 @@ impl DaemonOptions {
         let own = std::env::current_exe().unwrap_or_default();
         let built = own.ancestors().skip(1).take(2).map(|folder| folder.join("throughline"));
         built.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("throughline"))
+    }
+
+    /// The `throughline` program, built as the running test is.
+    ///
+    /// # Panics
+    /// When it does not build.
+    pub fn build_program() -> PathBuf {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "throughline-cli"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let status = build.status().expect("cargo, which runs this test, can be run");
+        assert!(status.success(), "the daemon does not build");
+        Self::built_program()
     }
 }
 

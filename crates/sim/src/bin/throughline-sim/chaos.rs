@@ -50,7 +50,7 @@ pub(super) struct ChaosArgs {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=99))]
     write_percent: u32,
     /// `mariadb` or `postgres`.
-    #[arg(long, default_value = "mariadb", value_parser = database)]
+    #[arg(long, default_value = "mariadb", value_parser = super::database)]
     database: Kind,
     /// How many memcached servers.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
@@ -78,10 +78,6 @@ pub(super) struct ChaosArgs {
 /// The kinds of faults chosen on the command line.
 #[derive(Clone, Debug)]
 struct Faults(Vec<Fault>);
-
-fn database(name: &str) -> std::result::Result<Kind, String> {
-    Kind::from_name(name).ok_or_else(|| "there are mariadb and postgres".to_owned())
-}
 
 fn faults(list: &str) -> std::result::Result<Faults, String> {
     let mut chosen = Vec::new();
