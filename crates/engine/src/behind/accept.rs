@@ -77,6 +77,20 @@ impl Behind {
         Ok(Present { record: row.clone(), row: Some(row) })
     }
 
+    /// The condition of a write that is to be judged by the row as it is now.
+    ///
+    /// # Errors
+    /// Those of a load.
+    pub(super) async fn condition_of_now(&self, key: &Key) -> Result<Condition> {
+        match self.parts.policy.on_conflict {
+            OnConflict::Overwrite => Ok(Condition::Always),
+            on_conflict @ OnConflict::DeadLetter => {
+                let row = Some(self.row(key).await?);
+                Ok(base(on_conflict, Some(&Present { record: None, row })))
+            }
+        }
+    }
+
     /// What the source has now.
     async fn row(&self, key: &Key) -> Result<Option<Record>> {
         let intent = Intent { fill: false, sent: Sent::new() };
@@ -247,7 +261,10 @@ async fn keep(lock: &KeyLock, accepted: Vec<Acceptable>) -> Result<()> {
     for (ticket, append) in appends {
         outcomes.push((ticket, append.await));
     }
-    let failure = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().err().cloned());
+    let failures = || outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err());
+    // That one of them may be kept is what all must know.
+    let unknown = failures().find(|error| error.kind() == ErrorKind::OutcomeUnknown);
+    let failure = unknown.or_else(|| failures().next()).cloned();
     let Some(failure) = failure else {
         show(lock, outcomes, accepted);
         return Ok(());

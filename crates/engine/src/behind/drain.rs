@@ -92,7 +92,7 @@ impl Behind {
         match state.is_due(policy.delay_ms, policy.count_max, self.parts.wall.now()) {
             // What is due may still be on its way into the journal; then its arrival wakes the lane.
             Due::Now if !state.is_ready() => Due::Nothing,
-            Due::Nothing | Due::In(_) if state.has_leftovers() => Due::In(TIDYING_PAUSE_MS),
+            Due::Nothing | Due::In(_) if state.has_work_left() => Due::In(TIDYING_PAUSE_MS),
             due => due,
         }
     }
@@ -130,7 +130,12 @@ impl Behind {
             Err(Undrained { error, .. }) if !is_for_good(error) => unanswered_since,
             _ => None,
         };
-        cell.state.lock().unanswered = since.map(|since| Unanswered { chosen: chosen.clone(), since });
+        let _settling = {
+            let mut state = cell.state.lock();
+            state.unanswered = since.map(|since| Unanswered { chosen: chosen.clone(), since });
+            state.begin_settling();
+            Settling { behind: self, cell }
+        };
         match outcome {
             Ok(Drained::Done(applied)) => {
                 let differing = chosen.writes.iter().zip(applied);
@@ -216,7 +221,7 @@ impl Behind {
         let attempts = state.trouble.as_ref().map_or(0, |trouble| trouble.attempts) + 1;
         let doubled = first.saturating_mul(1 << (attempts - 1).min(32)).min(last).max(1);
         let chosen = doubled - self.parts.rng.below(doubled / 2 + 1);
-        // A source that says when to come back is not asked before.
+        // A source that says when to come back is not asked before, unless somebody insists.
         let pause_ms = error.retry_after_ms().map_or(chosen, |asked| asked.clamp(chosen, last.max(chosen)));
         let next = self.parts.clock.now().after_ms(pause_ms);
         if attempts == 1 {
@@ -242,6 +247,8 @@ impl Behind {
 
     /// Does what is left to do about writes that are applied.
     async fn tidy_up(&self, cell: &LaneCell) {
+        cell.state.lock().begin_settling();
+        let _settling = Settling { behind: self, cell };
         let taken = cell.state.lock().take_unconfirmed();
         if !taken.is_empty() {
             let applied: Vec<_> = taken.iter().map(|(key, position)| (key, *position)).collect();
@@ -282,6 +289,19 @@ impl Behind {
             Some(space) => space.invalidate_entries(keys).await,
             None => keys.iter().map(|_| Ok(())).collect(),
         }
+    }
+}
+
+/// Ends, when dropped, what `begin_settling` began: until then nobody takes the lane for done.
+struct Settling<'a> {
+    behind: &'a Behind,
+    cell: &'a LaneCell,
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        self.cell.state.lock().end_settling();
+        self.behind.note_change();
     }
 }
 

@@ -62,6 +62,8 @@ pub(super) struct LaneState {
     /// Keys whose entries must go, and up to where the source is shown from then on: because the row is not what was accepted,
     /// or because an earlier process may have left an entry. One for each key.
     differing: HashMap<Key, Position>,
+    /// How many are settling a batch, or doing what is left of one.
+    busy_count: usize,
     /// Applied, and not confirmed to the journal, because it could not be noted that dead letters are older.
     unconfirmed: Vec<(Key, Position)>,
     /// A batch of which nobody knows whether it was applied: it is given again as it was.
@@ -97,6 +99,7 @@ impl LaneState {
             is_hurried: false,
             trouble: None,
             differing: HashMap::new(),
+            busy_count: 0,
             unconfirmed: Vec::new(),
             unanswered: None,
             noted: None,
@@ -241,7 +244,9 @@ impl LaneState {
         let (mut count, mut to) = (0, None);
         for item in &self.items {
             let Some(position) = item.position.filter(|position| *position <= last) else { break };
-            let known = if coalesce { places.get(&item.key).copied() } else { None };
+            // One with a condition of its own was judged by the row, not by what is pending: it stays by itself.
+            let may_replace = coalesce && item.write.condition == Condition::Always;
+            let known = if may_replace { places.get(&item.key).copied() } else { None };
             match known {
                 // The newest takes the place of the older ones, whose condition tells what the row was before all of them.
                 Some(place) => {
@@ -309,9 +314,23 @@ impl LaneState {
         ticket.is_none_or(is_behind) && !self.has_leftovers()
     }
 
-    /// Whether entries must go, or something applied is not confirmed to the journal.
+    /// Whether entries must go, something applied is not confirmed to the journal, or somebody is just at that.
     pub(super) fn has_leftovers(&self) -> bool {
+        self.busy_count > 0 || self.has_work_left()
+    }
+
+    /// Whether somebody must do that.
+    pub(super) fn has_work_left(&self) -> bool {
         !self.differing.is_empty() || !self.unconfirmed.is_empty()
+    }
+
+    /// Notes that somebody begins to settle a batch or to do what is left of one, and when it is over.
+    pub(super) fn begin_settling(&mut self) {
+        self.busy_count += 1;
+    }
+
+    pub(super) fn end_settling(&mut self) {
+        self.busy_count -= 1;
     }
 
     /// Notes what is applied and cannot be confirmed now.
@@ -359,6 +378,9 @@ impl LaneState {
 
     /// Hands the condition of a write that is a dead letter now to the write that was accepted on top of it.
     pub(super) fn inherit(&mut self, key: &Key, position: Position, condition: &Condition) {
+        if *condition == Condition::Always {
+            return;
+        }
         let heir = self.items.iter_mut().find(|item| item.key == *key);
         if let Some(heir) = heir.filter(|heir| heir.position.is_none_or(|place| place > position))
             && heir.write.condition == Condition::Always

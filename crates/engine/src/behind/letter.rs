@@ -173,8 +173,7 @@ impl Behind {
         change: Option<Change>,
     ) -> Result<Position> {
         let letter = self.letter(position).ok_or_else(|| unknown(position))?;
-        // What others made of the row since is what the operator has looked at.
-        let write = Write {
+        let mut write = Write {
             target: Target::Key(letter.key.clone()),
             change: change.unwrap_or_else(|| letter.write.change.clone()),
             condition: Condition::Always,
@@ -186,11 +185,12 @@ impl Behind {
             let detail = "a later write of the same key was accepted, which this one would undo: discard it";
             return Err(Error::new(ErrorKind::Constraint, "decide about a dead letter", detail));
         }
+        // What others made of the row until now is what the operator has looked at; what they make of it from now on is not.
+        write.condition = self.condition_of_now(&letter.key).await?;
         self.invalidate(&letter.key).await?;
         let renewed = self.append_again(cell, &letter.key, write, record).await?;
         self.resolve(&letter, Progress::Renewed(renewed)).await?;
         drop(lock);
-        cell.due.notify_one();
         Ok(renewed)
     }
 
@@ -207,12 +207,16 @@ impl Behind {
         let position = append.await?;
         withdrawn.keep();
         cell.state.lock().accept(ticket, position, record);
+        cell.due.notify_one();
         self.note_position(position);
         self.stats.accepted.add(1);
         Ok(position)
     }
 
     /// Forgets a dead letter for good: from now on readers see the source.
+    ///
+    /// # Cancel safety
+    /// Dropped, it is forgotten or as it was.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidKey`] when there is no such letter; [`ErrorKind::Constraint`] when a write that was accepted on top of it
@@ -265,14 +269,14 @@ impl Behind {
         let removed = self.letters.lock().0.remove(&letter.position);
         let mut places = removed.map(|letter| letter.kept_at).unwrap_or_default();
         places.push(kept_at);
-        // The other journal must not bring the write back when this one has forgotten it; else it keeps what it has until the
-        // next start.
-        if self.parts.journal.flush().await.is_ok() {
-            self.parts.letters.confirm(&places);
-        }
         self.cell(&letter.key).state.lock().hide_one(&letter.key, letter.position);
         self.settled.lock().note(letter.position, end);
         self.note_change();
+        // All is done but this, also if nobody waits any more: the other journal must not bring the write back when this one has
+        // forgotten it. Else this one keeps what it has, and the next start tries again.
+        if self.parts.journal.flush().await.is_ok() {
+            self.parts.letters.confirm(&places);
+        }
         Ok(())
     }
 }

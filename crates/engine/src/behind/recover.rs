@@ -92,6 +92,10 @@ impl Behind {
             }
         }
         let mut dead = Dead::default();
+        // What is told of letters that are gone for good.
+        let known: HashSet<Position> = found.iter().map(|(_, position, ..)| *position).collect();
+        let orphans = resolved.iter().chain(&outlived).filter(|(position, _)| !known.contains(position));
+        dead.decided.extend(orphans.map(|(_, kept_at)| *kept_at));
         for (kept_at, position, kept, why, died_ms) in found {
             dead.numbers.insert(position);
             self.note_position(position);
@@ -158,7 +162,8 @@ impl Behind {
         if self.parts.policy.on_conflict != OnConflict::DeadLetter {
             return;
         }
-        for letter in self.letters(usize::MAX) {
+        // The one right before it counts.
+        for letter in self.letters(usize::MAX).into_iter().rev() {
             if letter.write.condition != Condition::Always && !letter.is_outlived {
                 let mut state = self.cell(&letter.key).state.lock();
                 state.inherit(&letter.key, letter.position, &letter.write.condition);

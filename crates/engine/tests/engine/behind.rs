@@ -2,6 +2,8 @@
 //! Promises of write-behind: an accepted write is read at once, and is in the source in the end, once.
 
 mod attempts;
+mod decisions;
+mod endings;
 mod house;
 mod letters;
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The segments as their one writer sees them: stage records, commit them, go on to the next segment, trim.
 
-use std::collections::{HashSet, VecDeque};
+mod room;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 
 use foldhash::fast::RandomState;
@@ -11,6 +13,11 @@ use super::segment::{self, HEADER_LEN, Header, Kind};
 
 /// Positions of entries. They are our own numbers, so nobody can choose them to collide, and there may be millions.
 pub(super) type Positions = HashSet<u64, RandomState>;
+/// In which segment an entry is that was moved.
+pub(super) type Moved = HashMap<u64, u64, RandomState>;
+
+/// Out of how many segments entries are moved at most when a new one is begun.
+const MOVED_OUT_MAX: usize = 2;
 
 /// What went wrong with a write.
 #[derive(Debug)]
@@ -26,9 +33,19 @@ pub(super) enum Fault {
 pub(super) struct Sealed {
     pub(super) number: u64,
     pub(super) first: u64,
-    /// Entries in it that are not done.
+    /// Entries in it, and those of them that are not done.
+    pub(super) entries: usize,
     pub(super) pending: usize,
+    /// What its records take, and what its file takes.
+    pub(super) used: u64,
     pub(super) bytes: u64,
+}
+
+impl Sealed {
+    /// About what its pending entries take.
+    fn pending_bytes(&self) -> u64 {
+        self.used * self.pending as u64 / (self.entries as u64).max(1)
+    }
 }
 
 /// The segment that is written.
@@ -36,6 +53,7 @@ pub(super) struct Sealed {
 struct Current {
     number: u64,
     first: u64,
+    entries: usize,
     pending: usize,
     bytes: u64,
     file: Box<dyn SegmentFile>,
@@ -58,11 +76,21 @@ pub(super) struct Log {
     /// The position of the next entry.
     next: u64,
     pending: Positions,
+    /// Those of `pending` that are not in the segment that they were appended to.
+    moved: Moved,
     staged: Vec<u8>,
     staged_entries: u64,
     /// Entries whose marks of being done are staged, and those whose marks found no room.
-    staged_done: Vec<u64>,
-    unmarked: Vec<u64>,
+    staged_done: Vec<Done>,
+    unmarked: Vec<Done>,
+}
+
+/// An entry that is done.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    position: u64,
+    /// The segment that holds it, whose removal makes the mark needless.
+    segment: u64,
 }
 
 /// The name of a segment's file.
@@ -74,6 +102,7 @@ pub(super) fn name(number: u64) -> String {
 pub(super) struct Found {
     pub(super) sealed: VecDeque<Sealed>,
     pub(super) pending: Positions,
+    pub(super) moved: Moved,
     /// The number of the next segment, and the position of the next entry.
     pub(super) number: u64,
     pub(super) next: u64,
@@ -88,7 +117,7 @@ impl Log {
         bytes_max: u64,
     ) -> Result<Self, Fault> {
         let current = begin(files.as_mut(), found.number, found.next, segment_bytes)?;
-        let Found { sealed, pending, next, .. } = found;
+        let Found { sealed, pending, moved, next, .. } = found;
         let mut log = Self {
             files,
             segment_bytes,
@@ -97,13 +126,18 @@ impl Log {
             current,
             next,
             pending,
+            moved,
             staged: Vec::new(),
             staged_entries: 0,
             staged_done: Vec::new(),
             unmarked: Vec::new(),
         };
         log.trim()?;
-        Ok(log)
+        match log.make_room(usize::MAX) {
+            // What is there stays there.
+            Ok(()) | Err(Fault::Full(_)) => Ok(log),
+            Err(poisoned) => Err(poisoned),
+        }
     }
 
     /// Entries that are not done.
@@ -138,29 +172,41 @@ impl Log {
         if !self.pending.remove(&position) {
             return false;
         }
-        if position >= self.current.first {
-            self.current.pending -= 1;
-        } else {
-            let after = self.sealed.partition_point(|sealed| sealed.first <= position);
-            self.sealed[after - 1].pending -= 1;
+        let segment = self.segment_of(position);
+        self.moved.remove(&position);
+        match self.sealed.front().map(|oldest| (segment - oldest.number) as usize) {
+            Some(place) if place < self.sealed.len() => self.sealed[place].pending -= 1,
+            _ => self.current.pending -= 1,
         }
-        self.mark(position);
+        self.mark(Done { position, segment });
         true
     }
 
-    fn mark(&mut self, position: u64) {
+    /// The number of the segment that holds a pending entry.
+    fn segment_of(&self, position: u64) -> u64 {
+        if let Some(number) = self.moved.get(&position) {
+            return *number;
+        }
+        if position >= self.current.first {
+            return self.current.number;
+        }
+        let after = self.sealed.partition_point(|sealed| sealed.first <= position);
+        self.sealed[after - 1].number
+    }
+
+    fn mark(&mut self, done: Done) {
         if self.fits(0) {
-            self.stage(Kind::Done, position, &[]);
-            self.staged_done.push(position);
+            self.stage(Kind::Done, done.position, &[]);
+            self.staged_done.push(done);
         } else {
-            self.unmarked.push(position);
+            self.unmarked.push(done);
         }
     }
 
     /// Stages the marks again that found no room; how many still find none.
     pub(super) fn mark_again(&mut self) -> usize {
-        for position in std::mem::take(&mut self.unmarked) {
-            self.mark(position);
+        for done in std::mem::take(&mut self.unmarked) {
+            self.mark(done);
         }
         self.unmarked.len()
     }
@@ -193,6 +239,7 @@ impl Log {
         if entries > 0 {
             self.sync()?;
             self.pending.extend(self.next - entries..self.next);
+            self.current.entries += entries as usize;
             self.current.pending += entries as usize;
         }
         Ok(())
@@ -234,9 +281,11 @@ impl Log {
         // Only the last segment may end in something torn, so this one must be whole before there is another.
         self.sync()?;
         let next = begin(self.files.as_mut(), self.current.number + 1, self.next, self.segment_bytes)?;
-        let Current { number, first, pending, bytes, .. } = std::mem::replace(&mut self.current, next);
-        self.sealed.push_back(Sealed { number, first, pending, bytes });
-        self.trim()
+        let Current { number, first, entries, pending, bytes, end, .. } =
+            std::mem::replace(&mut self.current, next);
+        self.sealed.push_back(Sealed { number, first, entries, pending, used: end as u64, bytes });
+        self.trim()?;
+        self.make_room(MOVED_OUT_MAX)
     }
 
     /// Removes the oldest segments in which everything is done, one after the other: a mark of what is done is
@@ -249,8 +298,8 @@ impl Log {
         }
         if !self.unmarked.is_empty() {
             // What is gone needs no mark.
-            let first = self.sealed.front().map_or(self.current.first, |oldest| oldest.first);
-            self.unmarked.retain(|position| *position >= first);
+            let oldest = self.sealed.front().map_or(self.current.number, |oldest| oldest.number);
+            self.unmarked.retain(|done| done.segment >= oldest);
         }
         Ok(())
     }
@@ -275,6 +324,6 @@ fn begin(files: &mut dyn Files, number: u64, first: u64, segment_bytes: usize) -
     }
     file.sync().map_err(Fault::Poisoned)?;
     files.sync_folder().map_err(Fault::Poisoned)?;
-    let (pending, bytes, is_over) = (0, segment_bytes as u64, false);
-    Ok(Current { number, first, pending, bytes, file, end: HEADER_LEN, synced: HEADER_LEN, is_over })
+    let (entries, pending, bytes, is_over) = (0, 0, segment_bytes as u64, false);
+    Ok(Current { number, first, entries, pending, bytes, file, end: HEADER_LEN, synced: HEADER_LEN, is_over })
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What an earlier process left: read, judged, made whole.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 
 use bytes::Bytes;
@@ -31,21 +31,55 @@ pub(super) fn recover(files: &mut dyn Files) -> Result<Recovered> {
         let is_last = place + 1 == numbers.len();
         reading.segment(files, *number, is_last)?;
     }
-    let Reading { sealed, entries, done, next, cut_bytes } = reading;
+    let Reading { sealed, entries, moved, done, next, cut_bytes } = reading;
     // The number of one that was never used is taken again, or there would be a gap.
     let number = sealed.back().map_or_else(|| numbers.last().copied().unwrap_or(1), |last| last.number + 1);
-    let mut found = Found { sealed, pending: Positions::default(), number, next: next.unwrap_or(1) };
-    let mut pending = entries;
-    if !done.is_empty() {
-        pending.retain(|(position, _)| !done.contains(&position.0));
-    }
+    let pending = pending(entries, &moved, &done);
+    let mut places: HashMap<Position, u64> = HashMap::new();
+    let mut found = Found {
+        sealed,
+        pending: Positions::default(),
+        moved: HashMap::default(),
+        number,
+        next: next.unwrap_or(1),
+    };
     found.pending.reserve(pending.len());
+    for (number, position, _) in moved {
+        // Twice if the power went before the older place was removed; the last counts.
+        places.insert(position, number);
+    }
     for (Position(position), _) in &pending {
         found.pending.insert(*position);
-        let after = found.sealed.partition_point(|sealed| sealed.first <= *position);
-        found.sealed[after - 1].pending += 1;
+        let place = match places.get(&Position(*position)) {
+            Some(number) => {
+                found.moved.insert(*position, *number);
+                found.sealed.partition_point(|sealed| sealed.number < *number)
+            }
+            None => found.sealed.partition_point(|sealed| sealed.first <= *position) - 1,
+        };
+        found.sealed[place].pending += 1;
     }
     Ok(Recovered { found, pending, cut_bytes })
+}
+
+/// What is not done, once and in order.
+fn pending(
+    mut entries: Vec<(Position, Bytes)>,
+    moved: &[(u64, Position, Bytes)],
+    done: &Positions,
+) -> Vec<(Position, Bytes)> {
+    if !done.is_empty() {
+        entries.retain(|(position, _)| !done.contains(&position.0));
+    }
+    if moved.is_empty() {
+        return entries;
+    }
+    let is_pending = |position: &Position| !done.contains(&position.0);
+    let again = moved.iter().filter(|(_, position, _)| is_pending(position));
+    entries.extend(again.map(|(_, position, bytes)| (*position, bytes.clone())));
+    entries.sort_by_key(|(position, _)| *position);
+    entries.dedup_by_key(|(position, _)| *position);
+    entries
 }
 
 /// The segments' numbers, which must be without a gap.
@@ -64,6 +98,8 @@ fn numbers(files: &mut dyn Files) -> Result<Vec<u64>> {
 struct Reading {
     sealed: VecDeque<Sealed>,
     entries: Vec<(Position, Bytes)>,
+    /// With the segment's number.
+    moved: Vec<(u64, Position, Bytes)>,
     done: Positions,
     next: Option<u64>,
     cut_bytes: u64,
@@ -90,10 +126,18 @@ impl Reading {
             return Err(damaged(&name, "entries before it are missing"));
         }
         let mut next = header.first;
-        let mut is_in_order = true;
+        let (mut is_in_order, mut entries) = (true, 0);
         let (end, tail) = segment::scan(&bytes, number, |record| match record.kind {
-            Kind::Done => drop(self.done.insert(record.position)),
+            Kind::Done => {
+                self.done.insert(record.position);
+            }
+            Kind::Moved => {
+                entries += 1;
+                let bytes = Bytes::copy_from_slice(record.payload);
+                self.moved.push((number, Position(record.position), bytes));
+            }
             Kind::Entry => {
+                entries += 1;
                 is_in_order &= record.position == next;
                 next = record.position + 1;
                 self.entries.push((Position(record.position), Bytes::copy_from_slice(record.payload)));
@@ -114,7 +158,8 @@ impl Reading {
             file.sync().and_then(|()| files.sync_folder()).map_err(failed)?;
         }
         self.next = Some(next);
-        self.sealed.push_back(Sealed { number, first: header.first, pending: 0, bytes: bytes.len() as u64 });
+        let (first, used, bytes) = (header.first, end as u64, bytes.len() as u64);
+        self.sealed.push_back(Sealed { number, first, entries, pending: 0, used, bytes });
         Ok(())
     }
 }

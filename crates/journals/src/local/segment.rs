@@ -68,6 +68,8 @@ pub(super) enum Kind {
     Entry,
     /// The entry at this position is done.
     Done,
+    /// The entry at this position, which an older segment held that is removed.
+    Moved,
 }
 
 /// A record, read.
@@ -102,6 +104,7 @@ pub(super) fn encode(
     out.push(match kind {
         Kind::Entry => b'e',
         Kind::Done => b'd',
+        Kind::Moved => b'm',
     });
     out.extend_from_slice(&length.to_le_bytes());
     out.extend_from_slice(&synced.to_le_bytes());
@@ -121,6 +124,7 @@ fn decode(bytes: &[u8], segment: u64) -> Option<Record<'_>> {
     let kind = match head[7] {
         b'e' => Kind::Entry,
         b'd' => Kind::Done,
+        b'm' => Kind::Moved,
         _ => return None,
     };
     let length = usize::try_from(number4(&head[8..])).ok()?;

@@ -76,6 +76,42 @@ async fn segments_in_which_everything_is_done_are_removed() {
 }
 
 #[tokio::test]
+async fn records_that_nobody_confirms_keep_no_room_from_others() {
+    let disk = Disk::new();
+    let bounds = LocalJournalConfig { bytes_max: 8 * 4_096, ..config() };
+    let opened = LocalJournal::open_on(disk.files(), &bounds).unwrap();
+    let mut kept = Vec::new();
+    for number in 0..1_000 {
+        let position = opened.journal.append(record(number)).await.unwrap();
+        match number {
+            3 | 5 | 400 => kept.push((number, position)),
+            _ => opened.journal.confirm(&[position]),
+        }
+    }
+    drop(opened);
+    for lives in 0..3 {
+        let opened = LocalJournal::open_on(disk.files(), &bounds).unwrap();
+        assert_eq!(numbers(&opened), [3, 5, 400], "after {lives} more lives");
+        let positions: Vec<_> = opened.pending.iter().map(|(position, _)| *position).collect();
+        assert_eq!(positions, kept.iter().map(|(_, position)| *position).collect::<Vec<_>>());
+        for number in 0..300 {
+            let position = opened.journal.append(record(number)).await.unwrap();
+            opened.journal.confirm(&[position]);
+        }
+        opened.journal.flush().await.unwrap();
+    }
+    for _ in 0..30 {
+        drop(LocalJournal::open_on(disk.files(), &bounds).unwrap());
+    }
+    assert!(disk.names().len() <= 6, "{:?}", disk.names());
+    let opened = LocalJournal::open_on(disk.files(), &bounds).unwrap();
+    opened.journal.confirm(&[kept[1].1]);
+    opened.journal.flush().await.unwrap();
+    drop(opened);
+    assert_eq!(numbers(&open(&disk).unwrap()), [3, 400], "what was moved is done like any other");
+}
+
+#[tokio::test]
 async fn a_record_that_no_segment_takes_is_refused() {
     let opened = open(&Disk::new()).unwrap();
     let error = opened.journal.append(vec![1; 3_000].into()).await.unwrap_err();

@@ -18,6 +18,7 @@ pub struct FlakyCache {
     look_ups: AtomicU64,
     mark_ms: AtomicU64,
     look_up_ms: AtomicU64,
+    invalidate_ms: AtomicU64,
 }
 
 impl FlakyCache {
@@ -31,6 +32,7 @@ impl FlakyCache {
             look_ups: zero(),
             mark_ms: zero(),
             look_up_ms: zero(),
+            invalidate_ms: zero(),
         })
     }
 
@@ -42,6 +44,11 @@ impl FlakyCache {
     /// Makes every mark take so long, as a round trip would.
     pub fn set_mark_ms(&self, mark_ms: u64) {
         self.mark_ms.store(mark_ms, Ordering::SeqCst);
+    }
+
+    /// Makes every invalidation arrive so much later.
+    pub fn set_invalidate_ms(&self, invalidate_ms: u64) {
+        self.invalidate_ms.store(invalidate_ms, Ordering::SeqCst);
     }
 
     /// Makes every single look-up arrive so much later.
@@ -134,6 +141,7 @@ impl Cache for FlakyCache {
 
     fn invalidate<'a>(&'a self, slots: &'a [Slot]) -> BoxFuture<'a, Vec<Result<()>>> {
         Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(self.invalidate_ms.load(Ordering::SeqCst))).await;
             match self.check() {
                 Ok(()) => self.inner.invalidate(slots).await,
                 Err(error) => slots.iter().map(|_| Err(error.clone())).collect(),

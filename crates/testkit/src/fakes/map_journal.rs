@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A journal in memory, which outlives the resources that a test lets crash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -20,6 +21,9 @@ struct State {
     appended: u64,
     is_full: bool,
     len_max: Option<usize>,
+    /// What the next appends are told; those of which nobody knows are kept.
+    failures: VecDeque<ErrorKind>,
+    flush_ms: u64,
 }
 
 impl MapJournal {
@@ -37,6 +41,16 @@ impl MapJournal {
     pub fn lose_power(&self) {
         let state = &mut *self.0.lock();
         state.records.append(&mut state.unflushed);
+    }
+
+    /// Makes the next appends fail so, one after the other; of those with an unknown outcome the records are kept.
+    pub fn fail_next(&self, kinds: impl IntoIterator<Item = ErrorKind>) {
+        self.0.lock().failures.extend(kinds);
+    }
+
+    /// Makes every flush take so long.
+    pub fn set_flush_ms(&self, flush_ms: u64) {
+        self.0.lock().flush_ms = flush_ms;
     }
 
     /// Refuses records with more bytes.
@@ -65,8 +79,13 @@ impl MapJournal {
 impl Journal for MapJournal {
     fn append(&self, record: Bytes) -> BoxFuture<'static, Result<Position>> {
         let state = self.0.clone();
-        let position = {
+        let (position, failure) = {
             let mut state = state.lock();
+            let failure = state.failures.pop_front();
+            let failure = failure.map(|kind| Error::new(kind, "append to the journal", "planted"));
+            if let Some(error) = failure.clone().filter(|error| error.kind() != ErrorKind::OutcomeUnknown) {
+                return Box::pin(std::future::ready(Err(error)));
+            }
             if state.is_full {
                 let full = Error::new(ErrorKind::Overloaded, "append to the journal", "it is full");
                 return Box::pin(std::future::ready(Err(full)));
@@ -77,7 +96,7 @@ impl Journal for MapJournal {
                 return Box::pin(std::future::ready(Err(large)));
             }
             state.appended += 1;
-            Position(state.appended)
+            (Position(state.appended), failure)
         };
         Box::pin(async move {
             // A real one waits for its disk.
@@ -85,7 +104,7 @@ impl Journal for MapJournal {
             let mut state = state.lock();
             state.records.insert(position, record);
             state.unflushed.clear();
-            Ok(position)
+            failure.map_or(Ok(position), Err)
         })
     }
 
@@ -95,7 +114,12 @@ impl Journal for MapJournal {
     }
 
     fn flush(&self) -> BoxFuture<'static, Result<()>> {
-        self.0.lock().unflushed.clear();
-        Box::pin(std::future::ready(Ok(())))
+        let state = self.0.clone();
+        Box::pin(async move {
+            let flush_ms = state.lock().flush_ms;
+            tokio::time::sleep(Duration::from_millis(flush_ms)).await;
+            state.lock().unflushed.clear();
+            Ok(())
+        })
     }
 }

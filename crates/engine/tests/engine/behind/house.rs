@@ -28,6 +28,7 @@ pub(crate) struct House {
 pub(crate) struct Daemon {
     pub(crate) space: Arc<Space>,
     pub(crate) behind: Arc<Behind>,
+    pub(crate) cache: Arc<FlakyCache>,
 }
 
 impl House {
@@ -61,11 +62,12 @@ impl House {
         let (pending, letters) = (self.journal.pending(), self.letters.pending());
         let recovered = Behind::open(parts, &pending, &letters, self.journal.next()).await?;
         let behind = recovered.behind;
+        let cache = FlakyCache::new(self.memory.clone(), Scope::Shared);
         let space = Space::new(SpaceParts {
             name: resource,
             loader: behind.loader(),
             writer: Some(behind.writer()),
-            cache: Some(FlakyCache::new(self.memory.clone(), Scope::Shared)),
+            cache: Some(cache.clone()),
             local: None,
             nodes: None,
             fingerprint: Fingerprint::of(b"person"),
@@ -78,7 +80,7 @@ impl House {
         });
         behind.attach(&space);
         behind.start();
-        Ok(Daemon { space, behind })
+        Ok(Daemon { space, behind, cache })
     }
 
     pub(crate) async fn daemon(&self) -> Daemon {

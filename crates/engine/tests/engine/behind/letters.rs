@@ -262,3 +262,48 @@ async fn what_is_applied_is_confirmed_as_soon_as_it_can_be_noted_that_a_letter_i
     daemon.behind.discard_letter(bad).await.unwrap();
     assert!(daemon.behind.release().await.unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_with_a_condition_of_its_own_takes_nobody_s_place() {
+    let house = House::new();
+    let daemon = house.open("a", BehindPolicy { coalesce: true, ..left_alone() }).await.unwrap();
+    daemon.put("1", "uno").await;
+    let second = daemon.put("1", "due").await;
+    house.source.change_behind("1", Some("by hand"));
+    daemon.behind.start_drain();
+    while !matches!(daemon.behind.progress(second), Progress::Dead { .. }) {
+        tokio::task::yield_now().await;
+    }
+    house.source.set_unavailable(true);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    house.source.set_unavailable(false);
+    // The first is pending still, and this one is judged by the row of now.
+    assert_eq!(daemon.behind.pending_count(), 1);
+    daemon.put("1", "tre").await;
+    daemon.drain().await;
+    assert_eq!((house.source.row("1").as_deref(), daemon.behind.letter_count()), (Some("tre"), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_condition_of_the_nearest_letter_counts_after_a_restart() {
+    let house = House::new();
+    let daemon = house.open("a", left_alone()).await.unwrap();
+    daemon.put("1", "a").await;
+    house.source.change_behind("1", Some("v2"));
+    daemon.drain().await;
+    let fourth = daemon.put("1", "d").await;
+    daemon.put("1", "e").await;
+    house.source.change_behind("1", Some("v3"));
+    daemon.behind.start_drain();
+    while !matches!(daemon.behind.progress(fourth), Progress::Dead { .. }) {
+        tokio::task::yield_now().await;
+    }
+    house.source.set_unavailable(true);
+    drop(daemon);
+    house.source.set_unavailable(false);
+    let daemon = house.open("a", left_alone()).await.unwrap();
+    // The row that the first one was judged by, and not the last.
+    house.source.change_behind("1", Some("one"));
+    daemon.drain().await;
+    assert_eq!((house.source.row("1").as_deref(), daemon.behind.letter_count()), (Some("one"), 3));
+}
