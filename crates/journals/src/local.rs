@@ -5,6 +5,8 @@
 //! 2. The thread takes all that waits, writes it in one go, and syncs once (group commit).
 //! 3. Only then are the callers answered. While a sync runs, the next group gathers.
 //!
+//! Segments in which everything is done are removed, and what stays for long is moved out of their way.
+//!
 //! What is pending survives a crash of the process and a loss of power, with disks that keep what they have synced.
 //! A sync that fails is never tried again: the system may have dropped what it could not write, so nobody knows what
 //! is on the disk. The journal then refuses everything until it is opened anew, from the disk.
