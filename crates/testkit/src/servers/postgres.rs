@@ -163,6 +163,8 @@ impl Postgres {
     /// Kills it with all its processes (SIGKILL) and returns when it is gone.
     pub fn kill(&self) {
         let process = self.process();
+        // Where it stands it adds no process behind our look, which would outlive it and keep the next one from starting.
+        process.pause_if_running();
         let children = processes::children(process.pid());
         process.kill();
         processes::kill(&children);

@@ -110,6 +110,13 @@ impl Process {
         let _ = waitid(WaitId::Pid(self.raw_pid()), events);
     }
 
+    /// As [`Process::pause`]; nothing when it has ended.
+    pub(crate) fn pause_if_running(&self) {
+        if self.exit_status().is_none() {
+            self.pause();
+        }
+    }
+
     pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
     }

@@ -2,7 +2,12 @@
 //! The processes of a server: the postmaster has one for each connection and some for itself, each in a process
 //! group of its own, so a signal must be sent to each.
 
+use std::time::Duration;
+
 use rustix::process::{Pid, Signal, kill_process};
+
+/// A look costs little.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// The children of a process.
 pub(super) fn children(parent: u32) -> Vec<Pid> {
@@ -33,11 +38,17 @@ pub(super) fn resume(processes: &[Pid]) {
 /// Kills them and returns when they are gone.
 pub(super) fn kill(processes: &[Pid]) {
     signal(processes, Signal::KILL);
-    // Whoever adopted them reaps them; a zombie has no program any more.
-    let runs = |pid: &Pid| std::fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero())).is_ok();
-    while processes.iter().any(runs) {
-        std::thread::yield_now();
+    while processes.iter().any(is_left) {
+        std::thread::sleep(PAUSE);
     }
+}
+
+/// Whether a process still holds something. Whoever adopted it reaps it; a zombie has given back its memory, without which a new
+/// postmaster would refuse to start.
+fn is_left(process: &Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    let state = stat.ok().and_then(|stat| Some(stat.rsplit_once(')')?.1.trim_start().chars().next()));
+    !matches!(state.flatten(), None | Some('Z' | 'X'))
 }
 
 fn signal(processes: &[Pid], signal: Signal) {
