@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use miette::{IntoDiagnostic as _, miette};
+use miette::miette;
 use serde_json::Value;
 use throughline::{Assembly, Behind};
 use ureq::http::Method;
@@ -94,32 +94,61 @@ fn here(args: &DrainArgs, config: &Path) -> miette::Result<ExitCode> {
             say!("nothing is written behind");
             return Ok(ExitCode::SUCCESS);
         }
-        wanted.iter().for_each(|behind| behind.start_drain());
-        let deadline = Instant::now() + Duration::from_secs(args.timeout);
-        let mut bar = Bar::default();
-        let pending = loop {
-            let pending = wanted.iter().map(|behind| behind.pending_count() as u64).sum();
-            bar.show(pending);
-            if pending == 0 || Instant::now() >= deadline {
-                break pending;
-            }
-            tokio::time::sleep(LOOK).await;
-        };
-        bar.end();
+        let pending = apply(&wanted, Duration::from_secs(args.timeout)).await;
+        let mut is_well = true;
         for behind in &wanted {
-            // Another daemon may have it now.
-            behind.release().await.into_diagnostic()?;
-            say!(
-                "{}  {} pending, {} dead letters; {} applied",
-                behind.resource(),
-                behind.pending_count(),
-                behind.letter_count(),
-                behind.stats().applied.get()
-            );
+            is_well &= give_up(behind).await;
         }
         throughline.shut_down(Duration::from_secs(10)).await;
-        outcome(pending, args.timeout)
+        outcome(pending, args.timeout)?;
+        Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
+}
+
+/// Has everything applied and tidied up, for at most `limit`. How many writes are left.
+async fn apply(behinds: &[&Behind], limit: Duration) -> u64 {
+    // All at once, although they are waited for one after the other.
+    behinds.iter().for_each(|behind| behind.start_drain());
+    let all = async {
+        for behind in behinds {
+            if let Err(error) = behind.drain().await {
+                eprintln!("{}: {error}", behind.resource());
+            }
+        }
+    };
+    let mut all = std::pin::pin!(all);
+    let deadline = Instant::now() + limit;
+    let mut bar = Bar::default();
+    loop {
+        let is_done = tokio::time::timeout(LOOK, all.as_mut()).await.is_ok();
+        let pending = behinds.iter().map(|behind| behind.pending_count() as u64).sum();
+        bar.show(pending);
+        if is_done || Instant::now() >= deadline {
+            bar.end();
+            return pending;
+        }
+    }
+}
+
+/// Gives a resource up, since another daemon may have it now; or says why not. Whether nothing failed: a dead letter may wait.
+async fn give_up(behind: &Behind) -> bool {
+    let released = behind.release().await;
+    let (name, pending, letters) = (behind.resource(), behind.pending_count(), behind.letter_count());
+    let applied = behind.stats().applied.get();
+    say!("{name}  {pending} pending, {letters} dead letters; {applied} applied");
+    let why = match &released {
+        Ok(true) => return true,
+        Ok(false) if pending > 0 => format!("{pending} writes are not applied"),
+        Ok(false) if letters > 0 => {
+            format!(
+                "{letters} dead letters wait for a decision (start the daemon, then `throughline journal list {name}`)"
+            )
+        }
+        Ok(false) => "entries that differ from their rows are not dropped from the cache yet".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    say!("{name}  is not given up, so no other daemon can serve its table: {why}");
+    letters > 0 && released.is_ok()
 }
 
 /// How far it is, on a terminal.

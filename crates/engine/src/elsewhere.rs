@@ -36,18 +36,25 @@ impl Space {
     /// # Errors
     /// Those of the control tables, where daemons share the entries; then it is to be called again.
     pub async fn yield_to(&self, owner: &str) -> Result<()> {
-        if self.elsewhere.owner.lock().replace(owner.to_owned()).as_deref() != Some(owner) {
+        if self.begin_yielded_to(owner) {
             tracing::error!(
                 resource = %self.name(), owner,
                 "another daemon writes the resource's table behind: it is not served here any more"
             );
         }
-        self.elsewhere.is_set.store(true, Ordering::Release);
         if !self.elsewhere.is_emptied.load(Ordering::Acquire) {
             self.empty().await?;
             self.elsewhere.is_emptied.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// As [`Space::yield_to`], for a resource that was not served yet: says nothing, and leaves to the next
+    /// [`Space::yield_to`] what an earlier process of ours may have filled. Whether that owner was not known.
+    pub fn begin_yielded_to(&self, owner: &str) -> bool {
+        let before = self.elsewhere.owner.lock().replace(owner.to_owned());
+        self.elsewhere.is_set.store(true, Ordering::Release);
+        before.as_deref() != Some(owner)
     }
 
     /// Who has the table, if another daemon has.

@@ -211,7 +211,9 @@ impl MysqlSource {
     /// # Errors
     /// Those of any statement; none where there is no table of them, or no right to read it.
     pub async fn lane_owners(&self) -> Result<LaneOwners> {
-        remote::owners::ask(&self.shared.owners).await
+        let mut owners = remote::owners::ask(&self.shared.owners).await?;
+        owners::respell(&mut owners, &self.shared.server.config().database);
+        Ok(owners)
     }
 
     /// Gives up those of `lanes` that `owner` has.

@@ -25,7 +25,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use throughline_caches::{PlainMemory, PlainMemoryConfig};
-use throughline_core::{Cache, Clock, Journal, Loader, PlainStore, Rng, Writer};
+use throughline_core::{Cache, Clock, Journal, Loader, Member, PlainStore, Rng, Writer};
+use throughline_engine::{Behind, TransactionSource};
+use throughline_journals::LocalJournal;
 use tokio::runtime::Handle;
 
 pub use install::{Installation, install, install_script};
@@ -36,7 +38,7 @@ use crate::clock::MonotonicClock;
 use crate::config::{ConfigError, Settings};
 use crate::listing::Listing;
 use crate::tasks::TrackedTasks;
-use crate::throughline::Throughline;
+use crate::throughline::{Gauge, Notice, Throughline};
 
 pub use outbox::OutboxPlan;
 
@@ -133,16 +135,7 @@ impl Assembly {
     /// # Errors
     /// What the settings ask for and cannot be had, with the place in the file if it is known.
     pub async fn open(self) -> Result<Throughline, ConfigError> {
-        let clock: Arc<dyn Clock> = Arc::new(MonotonicClock);
-        let rng = Arc::new(Rng::from_seed(RandomState::new().hash_one(std::process::id())));
-        let guards = self.settings.sources.iter().map(|source| SourceGuard::new(source, &clock, &rng));
-        let surroundings = Surroundings {
-            guards: guards.collect(),
-            clock,
-            rng,
-            tasks: TrackedTasks::new(Handle::current()),
-            checking: self.checking,
-        };
+        let surroundings = self.surroundings();
         let caches = cache::open_all(&self.settings.caches, &surroundings, self.wrap_cache.as_ref());
         let sources = source::open_all(&self.settings, &surroundings).await?;
         let mut notices = Vec::new();
@@ -156,60 +149,104 @@ impl Assembly {
         if let Some(journals) = &journals {
             journals.refuse_strangers(&chosen, &mut notices)?;
         }
-        owners::refuse(&self.settings, &chosen, &sources, journals.as_ref(), &mut notices).await?;
-        let mut listings: Vec<Listing> = Vec::with_capacity(chosen.len());
-        let mut members = Vec::with_capacity(chosen.len());
+        let journals = journals.as_ref();
+        let owners = owners::refuse(&self.settings, &chosen, &sources, journals, &mut notices).await?;
         let opened = resource::Opened {
             sources: &sources,
             caches: &caches,
             fences: &fences,
-            journals: journals.as_ref(),
+            journals,
             chosen: &chosen,
         };
-        for settings in &chosen {
-            let resource = self.resource(settings, &opened, &surroundings, &mut notices);
-            let (listing, member) = resource.await?;
-            listings.push(listing);
-            members.push(member);
-        }
-        resource::introduce_siblings(&chosen, &listings);
-        for (settings, listing) in chosen.iter().zip(&listings) {
-            if let Some(behind) = &listing.behind {
-                behind::start(behind, settings.behind.schedule.clone(), &surroundings);
-            }
-        }
-        owners::watch(&self.settings, &chosen, &sources, &listings, journals.as_ref(), &surroundings);
-        let behinds: Vec<_> = listings.iter().filter_map(|listing| listing.behind.clone()).collect();
-        let kept = journals.map(|journals| journals.handles());
-        let journal =
+        let (listings, members) = self.listings(&opened, &surroundings, &mut notices).await?;
+        owners.watch(&self.settings, &chosen, &sources, &listings, journals, &surroundings);
+        let behinds = listings.iter().filter_map(|listing| listing.behind.clone()).collect();
+        let kept = journals.map(behind::Journals::handles);
+        let owed =
             journal::keep_owed(&self.settings, &chosen, &listings, &caches, &mut notices, self.checking)
                 .await?;
         let feeds = feed::start_all(&sources, &chosen, &listings, &surroundings);
         let plain = self.settings.plain_bytes.map(|bytes| plain(bytes, &surroundings.clock));
         let transactions = transaction::sources(&sources, &chosen, &listings, &members);
-        let (begun_on, agreed) = (transactions.clone(), fences.all());
-        let guards = surroundings.guards;
-        let gauges = move || {
-            let caches = caches.iter().flat_map(cache::OpenCache::gauges);
-            let sources = sources.iter().flat_map(source::OpenSource::gauges);
-            let feeds = feeds.iter().flat_map(feed::OpenFeed::gauges);
-            let journals = journal.iter().flat_map(|journal| journal::gauges(journal::FOLDER, journal));
-            let kept = kept.iter().flatten().flat_map(|(name, journal)| journal::gauges(name, journal));
-            let behinds = behinds.iter().flat_map(|behind| behind::gauges(behind));
-            let transactions = begun_on.iter().flat_map(|source| transaction::gauges(source));
-            caches
-                .chain(fences.gauges())
-                .chain(sources)
-                .chain(transactions)
-                .chain(feeds)
-                .chain(journals)
-                .chain(kept)
-                .chain(behinds)
-                .chain(guards.iter().flat_map(SourceGuard::gauges))
-                .collect()
-        };
-        let throughline = Throughline::new(listings, plain, gauges, surroundings.tasks, notices);
+        let agreed = fences.all();
+        let Surroundings { guards, tasks, .. } = surroundings;
+        let begun_on = transactions.clone();
+        let counting = Counting { caches, fences, sources, begun_on, feeds, owed, kept, behinds, guards };
+        let throughline = Throughline::new(listings, plain, move || counting.gauges(), tasks, notices);
         Ok(throughline.with_transactions(transactions).with_fences(agreed))
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        let clock: Arc<dyn Clock> = Arc::new(MonotonicClock);
+        let rng = Arc::new(Rng::from_seed(RandomState::new().hash_one(std::process::id())));
+        let guards = self.settings.sources.iter().map(|source| SourceGuard::new(source, &clock, &rng));
+        Surroundings {
+            guards: guards.collect(),
+            clock,
+            rng,
+            tasks: TrackedTasks::new(Handle::current()),
+            checking: self.checking,
+        }
+    }
+
+    /// Every resource, with its number at its source; accepted writes are applied from now on.
+    async fn listings(
+        &self,
+        opened: &resource::Opened<'_>,
+        surroundings: &Surroundings,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(Vec<Listing>, Vec<Option<Member>>), ConfigError> {
+        let mut listings: Vec<Listing> = Vec::with_capacity(opened.chosen.len());
+        let mut members = Vec::with_capacity(opened.chosen.len());
+        for settings in opened.chosen {
+            let (listing, member) = self.resource(settings, opened, surroundings, notices).await?;
+            listings.push(listing);
+            members.push(member);
+        }
+        resource::introduce_siblings(opened.chosen, &listings);
+        for (settings, listing) in opened.chosen.iter().zip(&listings) {
+            if let Some(behind) = &listing.behind {
+                behind::start(behind, settings.behind.schedule.clone(), surroundings);
+            }
+        }
+        Ok((listings, members))
+    }
+}
+
+/// Whatever counts something about itself.
+struct Counting {
+    caches: Vec<cache::OpenCache>,
+    fences: Fences,
+    sources: Vec<source::OpenSource>,
+    begun_on: Vec<Arc<TransactionSource>>,
+    feeds: Vec<feed::OpenFeed>,
+    /// The journal of drops that are owed to a cache.
+    owed: Option<Arc<LocalJournal>>,
+    /// Those of accepted writes.
+    kept: Option<[(&'static str, Arc<LocalJournal>); 2]>,
+    behinds: Vec<Arc<Behind>>,
+    guards: Vec<SourceGuard>,
+}
+
+impl Counting {
+    fn gauges(&self) -> Vec<Gauge> {
+        let caches = self.caches.iter().flat_map(cache::OpenCache::gauges);
+        let sources = self.sources.iter().flat_map(source::OpenSource::gauges);
+        let feeds = self.feeds.iter().flat_map(feed::OpenFeed::gauges);
+        let owed = self.owed.iter().flat_map(|journal| journal::gauges(journal::FOLDER, journal));
+        let kept = self.kept.iter().flatten().flat_map(|(name, journal)| journal::gauges(name, journal));
+        let behinds = self.behinds.iter().flat_map(|behind| behind::gauges(behind));
+        let transactions = self.begun_on.iter().flat_map(|source| transaction::gauges(source));
+        caches
+            .chain(self.fences.gauges())
+            .chain(sources)
+            .chain(transactions)
+            .chain(feeds)
+            .chain(owed)
+            .chain(kept)
+            .chain(behinds)
+            .chain(self.guards.iter().flat_map(SourceGuard::gauges))
+            .collect()
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) async fn serve(State(door): State<Shared>) -> Response {
     text.sample("throughline_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     add_counters(&mut text, door.throughline.listings());
     add_modes(&mut text, door.throughline.listings());
+    add_owners(&mut text, door.throughline.listings());
     add_gauges(&mut text, &door.throughline);
     add_requests(&mut text, &door);
     add_connections(&mut text, &door);
@@ -54,6 +55,19 @@ fn add_modes(text: &mut Exposition, listings: &[Listing]) {
             let labels = [("resource", listing.space.name().as_str()), ("mode", mode.as_str())];
             text.sample(family, &labels, u8::from(listing.space.mode() == *mode));
         }
+    }
+}
+
+fn add_owners(text: &mut Exposition, listings: &[Listing]) {
+    let family = "throughline_written_behind_elsewhere";
+    text.family(
+        family,
+        "gauge",
+        "1 while another daemon writes the table behind, so that it is not served here.",
+    );
+    for listing in listings {
+        let is_elsewhere = listing.space.yielded_to().is_some();
+        text.sample(family, &[("resource", listing.space.name().as_str())], u8::from(is_elsewhere));
     }
 }
 

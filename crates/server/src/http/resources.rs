@@ -30,6 +30,7 @@ fn describe(listing: &Listing) -> Value {
         "news_are_late": space.is_news_late(),
         "read": policy.read.as_str(),
         "write": policy.write.as_str(),
+        "written_behind_by": space.yielded_to(),
         "ttl_ms": policy.ttl.entry_ms,
         "negative_ttl_ms": policy.ttl.negative_ms,
         "source": about.source,

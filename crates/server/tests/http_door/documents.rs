@@ -192,6 +192,13 @@ async fn the_metrics_show_backends_modes_and_requests() {
         families["throughline_mode"]
             .contains(&("throughline_mode{resource=\"person\",mode=\"cache\"}".to_owned(), 1.0))
     );
+    let elsewhere = |name: &str| format!("throughline_written_behind_elsewhere{{resource=\"{name}\"}}");
+    house.throughline.listing("person").unwrap().space.begin_yielded_to("another");
+    let yielded = parse(house.get("/metrics").await.text());
+    for (families, number) in [(&families, 0.0), (&yielded, 1.0)] {
+        let family = &families["throughline_written_behind_elsewhere"];
+        assert!(family.contains(&(elsewhere("person"), number)), "{family:?}");
+    }
     let request = |status| {
         format!(
             "throughline_http_requests_total{{route=\"/v1/{{resource}}/{{key}}\",method=\"GET\",status=\"{status}\"}}"

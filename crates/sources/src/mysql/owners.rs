@@ -53,6 +53,19 @@ async fn owners(session: &mut Session) -> std::result::Result<LaneOwners, Failur
     }
 }
 
+/// Spells the database in the tables' names as `database` does. They are of this database, but where a server does not tell
+/// upper from lower case, each daemon's URL spells it in its own way.
+pub(super) fn respell(owners: &mut LaneOwners, database: &str) {
+    let LaneOwners::Known(owned) = owners else { return };
+    let folded = database.to_lowercase();
+    for table in owned.iter_mut().filter_map(|lane| lane.table.as_mut()) {
+        let end = table.match_indices('.').map(|(at, _)| at).find(|at| table[..*at].to_lowercase() == folded);
+        if let Some(end) = end {
+            table.replace_range(..end, database);
+        }
+    }
+}
+
 fn owned_lane(row: &Row) -> Option<OwnedLane> {
     let text = |place: usize| row.get_opt::<String, _>(place)?.ok();
     OwnedLane::of_row(text(0), text(1), text(2), text(3))

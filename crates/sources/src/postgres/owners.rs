@@ -38,6 +38,7 @@ impl Work for OwnersWork {
 
 async fn owners(session: &Session) -> std::result::Result<LaneOwners, Failure> {
     let mut owned = Vec::new();
+    let (mut is_denied, mut is_read) = (false, false);
     // Whichever of several tables an owner uses.
     for schema in session.run(SCHEMAS, &[]).await? {
         let schema: String = schema.try_get(0).unwrap_or_default();
@@ -48,12 +49,19 @@ async fn owners(session: &Session) -> std::result::Result<LaneOwners, Failure> {
             rows = session.run(&applied.owned(false), &[]).await;
         }
         match rows {
-            Ok(rows) => owned.extend(rows.iter().filter_map(owned_lane)),
+            Ok(rows) => {
+                is_read = true;
+                owned.extend(rows.iter().filter_map(owned_lane));
+            }
             // Dropped since we looked.
             failed if is_complaint(&failed, UNDEFINED) => {}
-            failed if is_complaint(&failed, DENIED) => return Ok(LaneOwners::Denied),
+            // Anybody may make one in a schema of his own, which must not blind us to the others.
+            failed if is_complaint(&failed, DENIED) => is_denied = true,
             Err(failure) => return Err(failure),
         }
+    }
+    if is_denied && !is_read {
+        return Ok(LaneOwners::Denied);
     }
     Ok(LaneOwners::Known(owned))
 }

@@ -27,6 +27,8 @@ pub(super) struct Journals {
     owner: Owner,
     writes: Opened,
     letters: Opened,
+    /// The resources of which they hold something.
+    held: Vec<String>,
 }
 
 impl Journals {
@@ -78,7 +80,8 @@ impl Journals {
         let writes = open(WRITES)?;
         let letters = open("letters")?;
         let owner = identity::owner(folder)?;
-        Ok(Self { owner, writes, letters })
+        let held = journalled_resources(&writes.pending, &letters.pending);
+        Ok(Self { owner, writes, letters, held })
     }
 
     /// Where accepted writes are kept.
@@ -145,8 +148,8 @@ impl Journals {
         chosen: &[ResourceSettings],
         notices: &mut Vec<Notice>,
     ) -> Result<(), ConfigError> {
-        for name in journalled_resources(&self.writes.pending, &self.letters.pending) {
-            let served = chosen.iter().find(|settings| settings.name.as_str() == name);
+        for name in &self.held {
+            let served = chosen.iter().find(|settings| settings.name.as_str() == name.as_str());
             match served {
                 Some(settings) if settings.write == WriteStrategy::WriteBehind => {}
                 Some(settings) => {
@@ -176,8 +179,7 @@ impl Journals {
 
     /// Whether they hold something of a resource.
     pub(super) fn holds(&self, resource: &ResourceName) -> bool {
-        let held = journalled_resources(&self.writes.pending, &self.letters.pending);
-        held.iter().any(|name| name == resource.as_str())
+        self.held.iter().any(|name| name == resource.as_str())
     }
 
     /// The journals, to be asked what they count.

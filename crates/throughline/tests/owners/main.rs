@@ -5,9 +5,13 @@
 
 #[path = "../fence/database.rs"]
 mod database;
+mod log;
+mod moved;
 mod rights;
 mod running;
+mod spelling;
 mod sqlite;
+mod whole;
 
 use std::path::Path;
 use std::time::Duration;
@@ -55,11 +59,16 @@ impl House {
 
     /// What the daemon of the folder `data` serves: `name` over `table`.
     fn settings(&self, url: &str, data: &str, (name, table, way): (&str, &str, &str)) -> Settings {
+        let resource = format!("[resources.{name}]\nsource = \"shop\"\ntable = \"{table}\"\n{way}\n");
+        self.parse(data, &format!("url = \"{url}\"\n"), &resource)
+    }
+
+    /// Settings with these lines about the source, and these about resources.
+    fn parse(&self, data: &str, source: &str, resources: &str) -> Settings {
         let data: &Path = &self.folder.path().join(data);
         let text = format!(
-            "data_dir = {data:?}\n[sources.shop]\nurl = \"{url}\"\n[caches.main]\n\
-             memcached = {{ servers = [{{ name = \"a\", address = \"{}\" }}], timeout = \"5s\" }}\n\
-             [resources.{name}]\nsource = \"shop\"\ntable = \"{table}\"\n{way}\n",
+            "data_dir = {data:?}\n[sources.shop]\n{source}[caches.main]\n\
+             memcached = {{ servers = [{{ name = \"a\", address = \"{}\" }}], timeout = \"5s\" }}\n{resources}",
             self.memcached.address()
         );
         Settings::parse(&text, &|_| None).unwrap()
@@ -133,6 +142,7 @@ async fn a_table_that_another_daemon_writes_behind_is_refused_until_it_is_given_
         assert!(text.contains("is written behind by `the daemon on"), "{name} {way}: {text}");
         assert!(text.contains("/one/journal"), "which daemon: {text}");
         assert!(help.contains("throughline drain"), "{help}");
+        assert!(help.contains("delete the rows of that journal from `tl_applied`"), "{help}");
     }
     let checked = house.check("two", ("paid", "payment", READ)).await.unwrap_err();
     assert!(checked.to_string().contains("/one/journal"), "`throughline check` says so, too: {checked}");

@@ -12,7 +12,7 @@ over_every_database! {
     what_was_filled_before_a_daemon_noticed_the_owner_is_not_used_by_the_owner,
 }
 
-async fn until_owner(daemon: &Throughline, name: &str, is_other: bool) {
+pub(crate) async fn until_owner(daemon: &Throughline, name: &str, is_other: bool) {
     let begun = Instant::now();
     while daemon.listing(name).unwrap().space.yielded_to().is_some() != is_other {
         assert!(begun.elapsed() < LIMIT, "{name}: not after {LIMIT:?}");

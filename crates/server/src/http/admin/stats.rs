@@ -26,6 +26,8 @@ fn counters(listing: &Listing) -> Value {
     listing.space.stats().for_each(|name, _, number| {
         counters.insert(name.to_owned(), number.into());
     });
+    let is_elsewhere = listing.space.yielded_to().is_some();
+    counters.insert("written_behind_elsewhere".to_owned(), u8::from(is_elsewhere).into());
     Value::Object(counters)
 }
 
