@@ -223,7 +223,9 @@ impl Throughline {
     ///
     /// A breaker that is half-open counts as able: it needs a request to find out.
     pub fn can_answer(&self) -> bool {
-        let gauges = self.gauges();
+        // Journals, fences and feeds answer nobody.
+        let is_backend = |gauge: &Gauge| matches!(gauge.role, "cache" | "source");
+        let gauges: Vec<Gauge> = self.gauges().into_iter().filter(is_backend).collect();
         let open = gauges.iter().filter(|gauge| gauge.name == "breaker" && gauge.number == 2);
         let open: HashSet<_> = open.map(|gauge| (gauge.role, &gauge.backend)).collect();
         let is_able = |gauge: &Gauge| !open.contains(&(gauge.role, &gauge.backend));
