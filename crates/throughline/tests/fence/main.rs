@@ -172,10 +172,10 @@ async fn a_restarted_memcached_is_used_again_without_a_fence(kind: Kind) {
     fleet.memcached.restart();
     fleet.until("hits come back", async || fleet.hits().await == 3).await;
     assert_eq!(fleet.get(1).await.0, 1);
-    if fleet.count(0, "fences_started") + fleet.count(1, "fences_started") + fleet.count(2, "fences_started")
-        == 0
-    {
-        assert_eq!(fleet.row(), ("0".to_owned(), generation), "the same generation");
+    // A daemon whose machine had no time for its mark may have begun a fence nevertheless; it is counted when it is committed.
+    if fleet.row() != ("0".to_owned(), generation) {
+        let fences = || (0..3).map(|daemon| fleet.count(daemon, "fences_started")).sum::<u64>();
+        fleet.until("who changed the generation says so", async || fences() > 0).await;
     }
     fleet.put(2, 2).await.unwrap();
     assert_eq!(fleet.get(0).await.0, 2);
