@@ -6,8 +6,12 @@ use throughline_sim::database::{Kind, Server};
 use throughline_sim::kills::{Keeping, KillsReport, KillsTable, Plan, run};
 use throughline_testkit::DaemonOptions;
 
-async fn report(database: Kind, keeping: Keeping, rounds: u64) -> KillsReport {
-    let plan = Plan { rounds, seed: 20_261_121, program: DaemonOptions::build_program() };
+const SEED: u64 = 20_261_121;
+/// Runs of a control until it is convicted.
+const RUNS_MAX: u64 = 10;
+
+async fn report(database: Kind, keeping: Keeping, rounds: u64, seed: u64) -> KillsReport {
+    let plan = Plan { rounds, seed, program: DaemonOptions::build_program() };
     run(&Server::start(database), keeping, &plan).await.expect("servers that answer")
 }
 
@@ -18,15 +22,23 @@ fn told(report: &KillsReport) -> String {
 }
 
 async fn keeps(database: Kind) {
-    let report = report(database, Keeping::Journal, 20).await;
+    let report = report(database, Keeping::Journal, 20, SEED).await;
     assert!(report.is_due(), "{}", told(&report));
     assert_eq!((report.rounds, report.database_kills), (20, 4));
     assert!(report.accepted >= 200 && report.applied > 0 && report.letters > 0, "{}", told(&report));
 }
 
+/// A kill must meet the moment between a commit and what is noted of it, which is short: as many runs as it takes, within reason.
 async fn is_convicted(keeping: Keeping, rounds: u64) {
-    let report = report(Kind::Mariadb, keeping, rounds).await;
-    assert!(report.is_due(), "{}", told(&report));
+    let mut last = None;
+    for run in 0..RUNS_MAX {
+        let report = report(Kind::Mariadb, keeping, rounds, SEED + run).await;
+        if report.is_due() {
+            return;
+        }
+        last = Some(report);
+    }
+    panic!("{}", last.as_ref().map(told).unwrap_or_default());
 }
 
 #[tokio::test(flavor = "multi_thread")]
