@@ -166,24 +166,21 @@ impl Behind {
             state.batch_max = (state.batch_max * 2).min(self.parts.batch_max());
             state.settle(watermark, differing)
         };
-        let applied = settled.iter().filter_map(|item| Some((&item.key, item.position?)));
-        let applied: Vec<_> = applied.collect();
-        let positions: Vec<_> = applied.iter().map(|(_, position)| *position).collect();
-        match self.outlive(&applied).await {
-            Ok(()) => self.parts.journal.confirm(&positions),
-            Err(error) => {
-                tracing::error!(lane = %cell.lane, %error, "the journal of dead letters cannot be written");
-                let applied = applied.into_iter().map(|(key, position)| (key.clone(), position));
-                cell.state.lock().confirm_later(applied);
-            }
+        let positions: Vec<_> = settled.iter().filter_map(|item| item.position).collect();
+        let (mut applied, mut waiters) = (Vec::with_capacity(settled.len()), Vec::new());
+        for Pending { key, position, waiters: waiting, .. } in settled {
+            applied.extend(position.map(|position| (key, position)));
+            waiters.extend(waiting);
+        }
+        cell.state.lock().confirm_later(applied);
+        if let Err(error) = self.confirm_applied(cell).await {
+            tracing::error!(lane = %cell.lane, %error, "the journal of dead letters cannot be written");
         }
         self.stats.applied.add(positions.len() as u64);
         let mut ends = self.settled.lock();
         positions.iter().for_each(|position| ends.note(*position, Progress::Applied));
         drop(ends);
-        for Pending { waiters, .. } in settled {
-            waiters.into_iter().for_each(|waiter| drop(waiter.send(None)));
-        }
+        waiters.into_iter().for_each(|waiter| drop(waiter.send(None)));
         self.note_change();
     }
 
@@ -249,20 +246,28 @@ impl Behind {
     async fn tidy_up(&self, cell: &LaneCell) {
         cell.state.lock().begin_settling();
         let _settling = Settling { behind: self, cell };
-        let taken = cell.state.lock().take_unconfirmed();
-        if !taken.is_empty() {
-            let applied: Vec<_> = taken.iter().map(|(key, position)| (key, *position)).collect();
-            match self.outlive(&applied).await {
-                Ok(()) => {
-                    let positions: Vec<_> = taken.iter().map(|(_, position)| *position).collect();
-                    self.parts.journal.confirm(&positions);
-                    self.note_change();
-                }
-                // It was said when it failed first.
-                Err(_) => cell.state.lock().confirm_later(taken),
-            }
-        }
+        // A failure was said when it came first.
+        let _ = self.confirm_applied(cell).await;
         self.drop_differing(cell).await;
+    }
+
+    /// Confirms to the journal what is applied, once it is noted which dead letters are older.
+    ///
+    /// # Errors
+    /// Those of the journal of dead letters; then it is left for the next time.
+    pub(super) async fn confirm_applied(&self, cell: &LaneCell) -> throughline_core::Result<()> {
+        let taken = cell.state.lock().take_unconfirmed();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let applied: Vec<_> = taken.iter().map(|(key, position)| (key, *position)).collect();
+        if let Err(error) = self.outlive(&applied).await {
+            cell.state.lock().confirm_later(taken);
+            return Err(error);
+        }
+        let positions: Vec<_> = taken.iter().map(|(_, position)| *position).collect();
+        self.parts.journal.confirm(&positions);
+        Ok(())
     }
 
     /// Drops the entries that must go, and shows the source from then on; those that cannot be dropped now are tried again.

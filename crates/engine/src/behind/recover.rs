@@ -124,7 +124,9 @@ impl Behind {
         dead: &HashSet<Position>,
     ) -> Result<(usize, Vec<(Key, Position)>)> {
         let (mut pending_count, mut applied) = (0, Vec::new());
-        let pending_numbers: HashSet<Position> = pending.iter().map(|(position, _)| *position).collect();
+        // They are in order, and there may be very many.
+        let is_pending =
+            |wanted: Position| pending.binary_search_by_key(&wanted, |(position, _)| *position).is_ok();
         for (position, bytes) in pending {
             let kept = record::decode(bytes)?;
             if !self.is_its(&kept.resource) {
@@ -137,7 +139,7 @@ impl Behind {
             }
             let cell = self.restored(kept.lane)?;
             let mut state = cell.state.lock();
-            let is_over = |noted: Noted| !pending_numbers.contains(&noted.to) && !dead.contains(&noted.to);
+            let is_over = |noted: Noted| !is_pending(noted.to) && !dead.contains(&noted.to);
             let is_settled = |noted: Noted| noted.has_settled(*position, is_over(noted));
             if *position <= state.watermark.position || state.noted.is_some_and(is_settled) {
                 applied.push((kept.key, *position));
@@ -173,19 +175,16 @@ impl Behind {
 
     /// Settles what an earlier process had no time to settle.
     async fn finish(&self, applied: Vec<(Key, Position)>) {
-        let keys: Vec<(&Key, Position)> = applied.iter().map(|(key, position)| (key, *position)).collect();
-        let outcome = self.outlive(&keys).await;
-        if let Err(error) = &outcome {
-            tracing::error!(resource = %self.parts.resource, %error, "the journal of dead letters cannot be written");
-        }
         for (key, position) in applied {
             let mut state = self.cell(&key).state.lock();
             state.hide(&key, position);
             // What the source made of it may not be what is in the cache.
             state.differ(key.clone(), position);
-            match outcome {
-                Ok(()) => self.parts.journal.confirm(&[position]),
-                Err(_) => state.confirm_later([(key, position)]),
+            state.confirm_later([(key, position)]);
+        }
+        for cell in &self.lanes {
+            if let Err(error) = self.confirm_applied(cell).await {
+                tracing::error!(lane = %cell.lane, %error, "the journal of dead letters cannot be written");
             }
         }
     }
